@@ -1,0 +1,244 @@
+"""Reverse mode: upstream × local = downstream, from the newest node to the oldest.
+
+One loop serves numbers and recording: given arrays the rules compute, given tensors they record
+a backward graph whose nodes carry as origin the forward node, the argument and the role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from limpid.differentiation.rules import downstream, fit, scale
+from limpid.differentiation.saved import checked, saved_tensors, saved_values, zeros
+from limpid.errors import NoGradientError, SeedError
+from limpid.graph.context import context, is_grad_enabled
+from limpid.graph.node import Freed, Node, Origin, reachable
+from limpid.graph.registry import operation, operations
+from limpid.graph.source import capture, describe
+from limpid.tensor import Tensor, asarray, keep_gradient, kept_gradients
+
+ndarray = np.ndarray
+Gradients = dict[Node, Any]  # node → gradient, or a list of them where it has several outputs
+
+
+def reverse(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Any],
+    wanted: Sequence[Node] | None,
+    recording: bool,
+) -> tuple[Gradients, list[Node]]:
+    """Gradients of Σ seed·output at the wanted nodes, or at all leaves when wanted is None.
+
+    Seeds are arrays, and so are the gradients; tensors, both, when recording. Also returned are
+    the nodes that were passed through.
+    """
+    nodes = reachable([y.node for y in outputs], wanted or ())
+    active = None if wanted is None else _depending(nodes, wanted)
+    gradients: Gradients = {}
+    finished: Gradients = {}
+    for y, seed in zip(outputs, seeds, strict=True):
+        if y.node is not None and (active is None or y.node in active):
+            _accumulate(gradients, y.node, y.index, seed)
+    ends = set(wanted or ())
+    for node in reversed(nodes):
+        g = gradients.pop(node, None)
+        if g is None:
+            continue
+        if node in ends or not node.inputs:
+            finished[node] = g
+            continue
+        if node.retained is not None:
+            finished[node] = g
+        if recording:
+            _pull_recording(node, g, gradients, active)
+        elif (rules := node.op.local_rules) is not None and not node.params:  # type: ignore[attr-defined]  # ops of inner nodes are primitives
+            _pull_elementwise(node, g, gradients, active, rules)
+        else:
+            _pull(node, g, gradients, active, saved_values(node))
+    return finished, nodes
+
+
+def _depending(nodes: Iterable[Node], wanted: Iterable[Node]) -> set[Node]:
+    """The nodes that depend on a wanted one and carry gradients."""
+    active = set(wanted)
+    for node in nodes:
+        if node.requires_grad:
+            for parent in node.inputs:
+                if type(parent) is Node and parent in active:
+                    active.add(node)
+                    break
+    return active
+
+
+def _pull_elementwise(
+    node: Node, g: Any, gradients: Gradients, active: set[Node] | None, rules: tuple[Any, ...]
+) -> None:
+    """Numbers through an elementwise node: the same as `_pull`, without its generality."""
+    saved = node.saved
+    if type(saved) is not tuple or node.versions is not None:
+        saved = checked(node)
+    for i, parent in enumerate(node.inputs):
+        if type(parent) is not Node or not parent.requires_grad:
+            continue
+        if active is not None and parent not in active:
+            continue
+        rule = rules[i]
+        if type(rule) is int:
+            if not rule:
+                continue
+            passed = g if rule == 1 else -g
+        else:
+            local = rule(*saved)
+            if type(local) is ndarray and local.dtype.kind == "b":
+                passed = scale(g, local)
+            else:
+                passed = g * local
+        outputs = parent.outputs
+        if len(outputs) > 1:
+            index = node.indices[i]
+            _accumulate(gradients, parent, index, fit(passed, outputs[index], node.op))
+            continue
+        spec = outputs[0]
+        if passed.shape != spec.shape or passed.dtype is not spec.dtype.storage:
+            passed = fit(passed, spec, node.op)
+        held = gradients.get(parent)
+        gradients[parent] = passed if held is None else held + passed
+
+
+def _pull_recording(node: Node, g: Any, gradients: Gradients, active: set[Node] | None) -> None:
+    """Tensors through a node: what the rules compute becomes nodes with an origin."""
+    state = context.state
+    before = state.scope, state.origin, state.origin_source
+    state.scope, state.origin_source = node.scope, node.source
+    try:
+        _pull(node, g, gradients, active, saved_tensors(node), recording=True)
+    finally:
+        state.scope, state.origin, state.origin_source = before
+
+
+def _pull(
+    node: Node,
+    g: Any,
+    gradients: Gradients,
+    active: set[Node] | None,
+    values: tuple[list[Any], Any],
+    recording: bool = False,
+) -> None:
+    """Send the gradient of one node on to its inputs."""
+    op: Any = node.op
+    operands, y = values
+    if len(node.outputs) > 1:
+        g = _complete(g, node, recording)
+    for i, parent in enumerate(node.inputs):
+        if type(parent) is not Node or not parent.requires_grad:
+            continue
+        if active is not None and parent not in active:
+            continue
+        if not op.differentiable >> i & 1:
+            continue
+        if recording:
+            context.state.origin = Origin(node, i, "edge")
+        passed = downstream(op, i, g, y, operands, node.params)
+        if passed is not None:
+            index = node.indices[i]
+            _accumulate(gradients, parent, index, fit(passed, parent.outputs[index], op))
+
+
+def _accumulate(gradients: Gradients, node: Any, index: int, g: Any) -> None:
+    """Add one contribution; the sum at a fan-out is a node of its own when recording."""
+    if len(node.outputs) > 1:
+        parts = gradients.setdefault(node, [None] * len(node.outputs))
+        parts[index] = g if parts[index] is None else _sum(parts[index], g, node)
+        return
+    held = gradients.get(node)
+    gradients[node] = g if held is None else _sum(held, g, node)
+
+
+def _sum(held: Any, g: Any, node: Node) -> Any:
+    if isinstance(g, Tensor) and context.state.origin is not None:
+        context.state.origin = Origin(node, 0, "sum")
+    return held + g
+
+
+def _complete(parts: list[Any], node: Node, recording: bool) -> tuple[Any, ...]:
+    """Upstream for every output: zeros where nothing came."""
+    return tuple(
+        zeros(spec, recording) if g is None else g
+        for g, spec in zip(parts, node.outputs, strict=True)
+    )
+
+
+@operation
+def backward(
+    output: Tensor, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
+) -> None:
+    """`Tensor.backward`: leave gradients in `.grad` of the leaves."""
+    if not output.requires_grad or output.node is None:
+        raise NoGradientError(_why_none(output))
+    recording = create_graph or context.state.recorder is not None
+    seed = seed_for(output, gradient, recording)
+    found, nodes = reverse([output], [seed], None, recording)
+    for node, g in found.items():
+        if node.is_leaf:
+            if node.requires_grad:
+                _add_to_grad(node, 0, g)
+        elif node.retained is not None:
+            parts = g if len(node.outputs) > 1 else [g]
+            for index in [k for k in node.retained if parts[k] is not None]:
+                _add_to_grad(node, index, parts[index])
+    if not (retain_graph or recording):
+        _free(nodes)
+
+
+def _add_to_grad(node: Node, index: int, g: Any) -> None:
+    kept = kept_gradients(node)
+    held = kept.get(index) if kept else None
+    made = g if isinstance(g, Tensor) else Tensor(None, 0, np.asarray(g))
+    keep_gradient(node, index, made if held is None else held + made)
+
+
+def _free(nodes: list[Node]) -> None:
+    """Let go of the saved values, so that memory returns; leave word of who did it."""
+    freed = Freed(capture())
+    for node in nodes:
+        if node.inputs:
+            node.saved = freed
+            node.versions = None
+
+
+def seed_for(output: Tensor, gradient: Any, recording: bool) -> Any:
+    """The upstream gradient of an output: what was given, or 1 for a scalar."""
+    spec = output.spec
+    if gradient is None:
+        if spec.size != 1:
+            raise SeedError(
+                f"backward() from {spec}, which is not a scalar, needs to know the upstream "
+                "gradient\nremedy: reduce it first (limpid.sum, limpid.mean) or pass gradient=…"
+            )
+        ones = np.ones(spec.shape, spec.dtype.storage)
+        return Tensor(None, 0, ones) if recording else ones
+    given = asarray(gradient)
+    if given.shape != spec.shape:
+        raise SeedError(
+            f"the upstream gradient has shape {given.shape} but the output has shape {spec.shape}"
+        )
+    if given.dtype is not spec.dtype:
+        given = operations["astype"](given, spec.dtype)
+    return given if recording else given.value
+
+
+def _why_none(output: Tensor) -> str:
+    if output.cut is not None:
+        return (
+            f"this tensor carries no gradient: the graph was cut by {output.cut.how} at "
+            f"{describe(output.cut.source)}"
+        )
+    if not is_grad_enabled() and output.is_leaf:
+        return "this tensor carries no gradient: recording is off (no_grad) and nothing was made"
+    return (
+        "this tensor carries no gradient: nothing it was computed from has requires_grad=True\n"
+        "remedy: limpid.tensor(value, requires_grad=True), or use limpid.grad"
+    )

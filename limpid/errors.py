@@ -1,0 +1,162 @@
+"""Errors: each names what went wrong, where, and the remedy, and carries an id that the docs explain."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+PACKAGE = str(Path(__file__).resolve().parent)
+
+
+class LimpidError(Exception):
+    """Base of all errors; `id` is the heading in docs/errors.md that explains it."""
+
+    id = "L000"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message} [{self.id}]")
+
+
+class ShapeError(LimpidError, ValueError):
+    """Operands whose shapes do not fit."""
+
+    id = "L101"
+
+
+class DTypeError(LimpidError, TypeError):
+    """An operand of the wrong or of an unsupported element type."""
+
+    id = "L102"
+
+
+class ArgumentError(LimpidError, ValueError):
+    """An argument with an impossible value."""
+
+    id = "L103"
+
+
+class OperandError(LimpidError, TypeError):
+    """An operand that is no array, tensor or number."""
+
+    id = "L104"
+
+
+class OverwrittenError(LimpidError, RuntimeError):
+    """A value needed by the backward pass was assigned to in between."""
+
+    id = "L201"
+
+
+class FreedError(LimpidError, RuntimeError):
+    """A second backward pass over a graph whose saved values were freed by the first."""
+
+    id = "L202"
+
+
+class SeedError(LimpidError, RuntimeError):
+    """Backward from an output that is not a scalar, or with a gradient that does not fit it."""
+
+    id = "L203"
+
+
+class NoGradientError(LimpidError, RuntimeError):
+    """A gradient was asked of something that has none."""
+
+    id = "L204"
+
+
+class UnconnectedError(LimpidError, RuntimeError):
+    """A gradient was asked with respect to an input that the output does not depend on."""
+
+    id = "L205"
+
+
+class CutError(LimpidError, TypeError):
+    """A conversion that would leave the graph and lose the gradient silently."""
+
+    id = "L206"
+
+
+class AbstractError(LimpidError, RuntimeError):
+    """The value of a tensor was read while a graph is recorded: there is none yet."""
+
+    id = "L207"
+
+
+class RuleError(LimpidError, RuntimeError):
+    """A derivative rule or a custom Function returned something that does not fit."""
+
+    id = "L208"
+
+
+class InPlaceError(LimpidError, RuntimeError):
+    """An in-place operation on a leaf that requires a gradient."""
+
+    id = "L209"
+
+
+class GraphError(LimpidError, ValueError):
+    """A graph, or the text of one, that is not well formed."""
+
+    id = "L301"
+
+
+class DeclarationError(LimpidError, ValueError):
+    """A primitive whose declaration is incomplete or contradicts itself."""
+
+    id = "L302"
+
+
+class StateError(LimpidError, KeyError):
+    """A state dict that does not fit the module."""
+
+    id = "L401"
+
+    def __str__(self) -> str:  # KeyError would show the repr of the message
+        return str(self.args[0])
+
+
+class DataError(LimpidError, ValueError):
+    """A data file that can't be read, or data that can't be trained on."""
+
+    id = "L501"
+
+
+class RunError(LimpidError, RuntimeError):
+    """A run folder or checkpoint that is missing, damaged or can't be written."""
+
+    id = "L502"
+
+
+def hide_internal_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without limpid's own frames; those of the user stay, linked as before."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
+        trace = trace.tb_next
+    if trace is not None:
+        trace.tb_next = hide_internal_frames(trace.tb_next)
+    return trace
+
+
+def _install_hooks() -> None:
+    """Let uncaught LimpidErrors print without internal frames, then do what was done before."""
+    show, show_in_thread = sys.excepthook, threading.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if isinstance(error, LimpidError):
+            trace = hide_internal_frames(trace)
+            error.__traceback__ = trace
+        show(kind, error, trace)
+
+    def thread_excepthook(args: threading.ExceptHookArgs, /) -> None:
+        if isinstance(args.exc_value, LimpidError):
+            trace = hide_internal_frames(args.exc_traceback)
+            args = threading.ExceptHookArgs((args.exc_type, args.exc_value, trace, args.thread))
+        show_in_thread(args)
+
+    sys.excepthook, threading.excepthook = excepthook, thread_excepthook
+
+
+_install_hooks()

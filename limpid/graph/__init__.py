@@ -1,0 +1,1 @@
+"""Nodes, graphs, element types and sources: data, with no knowledge of derivatives."""

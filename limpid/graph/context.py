@@ -1,0 +1,139 @@
+"""What is in force on this thread: gradient mode, module scope, backward origin, recording."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from limpid.graph.node import Origin
+from limpid.graph.source import Source, capture
+
+
+class State:
+    """The settings of one thread."""
+
+    __slots__ = ("grad_enabled", "origin", "origin_source", "recorder", "scope", "transforming")
+
+    def __init__(self) -> None:
+        self.grad_enabled = True
+        self.scope = ""  # the module path
+        self.origin: Origin | None = None  # while a backward rule records
+        self.origin_source: Source | None = None
+        self.recorder: Any = None  # limpid.transforms.recording.Recorder while one is active
+        self.transforming = 0  # how many functional transforms are running
+
+
+class Context(threading.local):
+    """`context.state` is this thread's own; one read of it, since thread locals are slow."""
+
+    def __init__(self) -> None:
+        self.state = State()
+
+
+context = Context()
+
+
+class Cut(NamedTuple):
+    """A mark where a value left the graph: how, from which line, and the node it left."""
+
+    how: str  # ".numpy()", "detach", "no_grad", "comparison", "integer cast"
+    source: Source | None
+    node: Any = None  # a weak reference to the node that was left
+
+
+class CutLog(threading.local):
+    """The latest cuts of this thread that made no tensor to carry the mark."""
+
+    def __init__(self) -> None:
+        self.marks: deque[Cut] = deque(maxlen=256)
+
+
+cut_log = CutLog()
+
+
+class no_grad:  # noqa: N801  # a context manager and decorator, spelled as in PyTorch
+    """Operations inside record nothing; per thread. Also a decorator.
+
+    >>> import limpid
+    >>> x = limpid.tensor(2.0, requires_grad=True)
+    >>> with limpid.no_grad():
+    ...     (x * x).requires_grad
+    False
+    """
+
+    enabled = False
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(context.state.grad_enabled)
+        context.state.grad_enabled = self.enabled
+
+    def __exit__(self, *_: object) -> None:
+        context.state.grad_enabled = self._before.pop()
+
+    def __call__(self, function: Any) -> Any:
+        from functools import wraps
+
+        @wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+class enable_grad(no_grad):  # noqa: N801  # the opposite of no_grad, spelled as in PyTorch
+    """Operations inside record again, within a `no_grad`."""
+
+    enabled = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on this thread record."""
+    return context.state.grad_enabled
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Nodes made inside belong to this module path, below the one in force."""
+    before = context.state.scope
+    context.state.scope = f"{before}.{name}" if before and name else name or before
+    try:
+        yield
+    finally:
+        context.state.scope = before
+
+
+@contextmanager
+def absolute_scope(path: str) -> Iterator[None]:
+    """Nodes made inside belong to exactly this module path."""
+    before = context.state.scope
+    context.state.scope = path
+    try:
+        yield
+    finally:
+        context.state.scope = before
+
+
+@contextmanager
+def recording_into(recorder: Any) -> Iterator[None]:
+    """Operations on tensors inside become nodes without values."""
+    state = context.state
+    before = state.recorder, state.origin, state.grad_enabled
+    state.recorder, state.origin, state.grad_enabled = recorder, None, True
+    try:
+        yield
+    finally:
+        state.recorder, state.origin, state.grad_enabled = before
+
+
+def log_cut(how: str, node: Any) -> None:
+    """Remember that a value left the graph here without leaving a tensor."""
+    import weakref
+
+    cut_log.marks.append(Cut(how, capture(), weakref.ref(node)))

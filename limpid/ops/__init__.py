@@ -1,0 +1,1 @@
+"""Primitives and public operations, one file per family."""

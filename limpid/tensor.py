@@ -1,0 +1,422 @@
+"""Tensors: a node and the number of one of its outputs, with a value when there is one.
+
+Operators and methods find their operations by name in the registry; that late binding is the only
+place where a lower layer speaks of a higher one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from limpid.errors import (
+    AbstractError,
+    CutError,
+    DTypeError,
+    InPlaceError,
+    NoGradientError,
+    OperandError,
+    ShapeError,
+)
+from limpid.graph.context import Cut, context, log_cut
+from limpid.graph.dtype import DType, as_dtype, default_float, dtype_of
+from limpid.graph.node import NO_PARAMS, Array, Leaf, Node, Spec
+from limpid.graph.registry import operations
+from limpid.graph.source import capture, describe
+from limpid.operators import Operators
+from limpid.storage import Storage
+
+
+class Tensor(Operators):
+    """An array that remembers how it was computed. Make one with `limpid.tensor`.
+
+    Methods and operators follow NumPy in name and meaning.
+    """
+
+    __slots__ = ("__weakref__", "_value", "cut", "index", "node")
+    __array_priority__ = 1000
+
+    node: Node | None
+    index: int
+    cut: Cut | None
+
+    def __init__(self, node: Node | None, index: int, value: Array | None):
+        self.node = node
+        self.index = index
+        self._value = value
+        self.cut = None
+
+    # What it is
+
+    @property
+    def value(self) -> Array:
+        """The array itself; AbstractError while a graph is recorded."""
+        if self._value is None:
+            self._no_value("its value was read")
+        return self._value
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype."""
+        if self._value is None:
+            assert self.node is not None
+            return self.node.outputs[self.index]
+        return Spec(self._value.shape, dtype_of(self._value.dtype))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._value.shape if self._value is not None else self.spec.shape
+
+    @property
+    def dtype(self) -> DType:
+        return dtype_of(self._value.dtype) if self._value is not None else self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return self.spec.size
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no operation made it."""
+        return self.node is None or self.node.is_leaf
+
+    @property
+    def storage(self) -> Storage | None:
+        """The storage of a slot (a tensor that can be assigned to); None for computed tensors."""
+        node = self.node
+        return node.op.storage if node is not None and isinstance(node.op, Leaf) else None
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on it record, so that it can receive a gradient."""
+        node = self.node
+        return node is not None and node.requires_grad and (not self.index or self._is_float)
+
+    @property
+    def _is_float(self) -> bool:
+        return self.dtype.kind == "float"
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if self.node is None or not self.node.is_leaf:
+            if wanted == self.requires_grad:
+                return
+            raise NoGradientError(
+                "requires_grad can be set on leaves only; use .detach() to get one without gradient"
+            )
+        if wanted:
+            _check_differentiable(self.dtype)
+        self.node.requires_grad = bool(wanted)
+
+    # Gradients
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient left by `.backward()`; None before, or if none was asked for."""
+        if self.node is None:
+            return None
+        kept = kept_gradients(self.node)
+        return kept.get(self.index) if kept else None
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if self.node is None:
+            raise NoGradientError("a tensor that is not part of a graph has no .grad to set")
+        if gradient is not None:
+            gradient = asarray(gradient)
+            if gradient.shape != self.shape:
+                raise ShapeError(
+                    f"a gradient has the shape of its tensor: {self.shape}, not {gradient.shape}"
+                )
+        keep_gradient(self.node, self.index, gradient)
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Add d self / d leaf to `.grad` of every leaf that requires a gradient.
+
+        gradient      the upstream gradient; needed unless this tensor is a scalar
+        retain_graph  keep the saved values, so that backward can run again
+        create_graph  record the backward pass, so that it can be differentiated
+
+        Raises SeedError, FreedError, NoGradientError, OverwrittenError.
+
+        >>> import limpid
+        >>> x = limpid.tensor(3.0, requires_grad=True)
+        >>> (x * x).backward(); x.grad.item()
+        6.0
+        """
+        operations["backward"](self, gradient, retain_graph, create_graph)
+
+    def retain_grad(self) -> None:
+        """Let `.backward()` leave the gradient of this computed tensor in `.grad`, too."""
+        if self.node is None or not self.requires_grad:
+            raise NoGradientError("retain_grad: this tensor requires no gradient")
+        if self.node.retained is None:
+            self.node.retained = {}
+        self.node.retained.setdefault(self.index, None)
+
+    def detach(self) -> Tensor:
+        """The same value, cut off from the graph."""
+        return operations["stop_gradient"](self)  # type: ignore[no-any-return]  # late bound
+
+    # Leaving the graph
+
+    def numpy(self) -> Array:
+        """A read-only view as a NumPy array. Raises CutError if a gradient would be lost."""
+        if self.requires_grad:
+            self._refuse("was converted to NumPy", ".detach().numpy()")
+        if self._value is None:
+            self._no_value("it was converted to NumPy")
+        view = self._value.view()
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self._value is None:
+            self._no_value("it was converted to NumPy")
+        if self.requires_grad:
+            self._refuse(
+                "was converted to NumPy",
+                ".detach().numpy(), limpid.stack for a list, limpid.asarray(X)[t] for indexing",
+            )
+        array = self.numpy()
+        if dtype is not None and array.dtype != np.dtype(dtype):
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def item(self) -> Any:
+        """The value of a one-element tensor as a Python number."""
+        return self._leave(".item()").item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._leave(".tolist()").tolist()
+
+    def __float__(self) -> float:
+        return float(self._leave("float()").item())
+
+    def __int__(self) -> int:
+        return int(self._leave("int()").item())
+
+    def __bool__(self) -> bool:
+        if self._value is None:
+            self._no_value("its truth was asked", "limpid.where or limpid.cond")
+        return bool(self._value)
+
+    def __index__(self) -> int:
+        if self.dtype.kind != "int" or self.ndim:
+            raise OperandError(f"only a 0-d integer tensor can be an index, not {self.spec}")
+        if self._value is None:
+            self._no_value("it was used as an index", "limpid.asarray(X)[t] or limpid.take")
+        return int(self._value)
+
+    def _leave(self, how: str) -> Array:
+        if self._value is None:
+            self._no_value(f"{how} was called")
+        if self.requires_grad:
+            if context.state.transforming:
+                self._refuse(f"left the graph by {how} inside a transform", f".detach() before {how}")
+            log_cut(how, self.node)
+        return self._value
+
+    def _refuse(self, what: str, remedy: str) -> NoReturn:
+        raise CutError(
+            f"a tensor that carries a gradient {what} at {describe(capture())}\n"
+            f"its gradient would be lost silently; remedy: {remedy}"
+        )
+
+    def _no_value(self, what: str, remedy: str = "limpid operations, limpid.where") -> NoReturn:
+        raise AbstractError(
+            f"a graph is recorded and {self.spec} has no value yet, but {what} at "
+            f"{describe(capture())}\nremedy: {remedy}, or do it outside the recorded function"
+        )
+
+    # In-place spellings: they rebind this tensor to a new node
+
+    def rebind(self, result: Any, how: str) -> Tensor:
+        if self.requires_grad and self.is_leaf and context.state.grad_enabled:
+            raise InPlaceError(
+                f"in-place {how} at {describe(capture())} would replace a leaf that requires a "
+                "gradient, so its .grad would never come\nremedy: write the result to a new name, "
+                "or do it under `with limpid.no_grad():` to change the leaf's value"
+            )
+        if self.storage is not None and (self.requires_grad or isinstance(self, Slot)):
+            operations["assign"](self, result)
+            return self
+        self.node, self.index, self._value = result.node, result.index, result._value
+        self.cut = result.cut
+        return self
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.rebind(operations["set_item"](self, key, value), "assignment to an item")
+
+    # Looking at it
+
+    def __repr__(self) -> str:
+        grad = ", requires_grad=True" if self.requires_grad else ""
+        if self._value is None:
+            return f"tensor({self.spec}, recorded{grad})"
+        body = np.array2string(self._value, separator=", ", prefix="tensor(")
+        plain = self.dtype in (default_float(), dtype_of(np.dtype(np.int64)), as_dtype(bool))
+        dtype = "" if plain else f", dtype={self.dtype.name}"
+        return f"tensor({body}{dtype}{grad})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else repr(self)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise OperandError("a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise OperandError("a 0-d tensor can't be iterated over")
+        return (self[i] for i in range(self.shape[0]))
+
+    __hash__ = object.__hash__
+
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        if not self.is_leaf:
+            raise NoGradientError("only leaves can be deep-copied; use .detach() first")
+        copy = type(self).__new__(type(self))
+        Tensor.__init__(copy, None, 0, self.value.copy())
+        if self.node is not None:
+            copy.node = leaf_node(copy.value, self.requires_grad, label=_label(self.node))
+        memo[id(self)] = copy
+        return copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.is_leaf:
+            raise NoGradientError("only leaves can be pickled; use .detach() first")
+        return (_unpickle, (type(self), self.value, self.requires_grad))
+
+
+class Slot(Tensor):
+    """A mark: this leaf is state. Parameters, buffers and an optimiser's numbers are slots."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any, requires_grad: bool = False, dtype: Any = None):
+        array = _owned_array(value, dtype)
+        super().__init__(leaf_node(array, requires_grad), 0, array)
+
+
+class Parameter(Slot):
+    """A slot that is trained. Assign one to a module's attribute and the module owns it."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any, requires_grad: bool = True, dtype: Any = None):
+        super().__init__(value, requires_grad, dtype)
+
+
+class Buffer(Slot):
+    """A slot that is not trained: running statistics, counters."""
+
+    __slots__ = ()
+
+
+def leaf_node(array: Array, requires_grad: bool, label: str | None = None) -> Node:
+    """The node of a new slot."""
+    spec = Spec(array.shape, dtype_of(array.dtype))
+    if requires_grad:
+        _check_differentiable(spec.dtype)
+    op = Leaf(label, Storage(array))
+    source = capture()
+    return Node(op, (), (), NO_PARAMS, (spec,), context.state.scope, None, source, requires_grad)
+
+
+def tensor(value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new leaf tensor with a copy of the value.
+
+    Python floats become the default float type (float32), arrays keep their dtype.
+    Raises DTypeError for element types limpid lacks, CutError for lists that hold tensors
+    with a gradient (use `limpid.stack`).
+
+    >>> import limpid
+    >>> limpid.tensor([[1.0, 2.0]])
+    tensor([[1., 2.]])
+    """
+    array = _owned_array(value, dtype)
+    return Tensor(leaf_node(array, requires_grad), 0, array)
+
+
+def asarray(value: Any, dtype: Any = None) -> Tensor:
+    """A tensor that shares the memory of an array where it can; tensors pass through.
+
+    What is later written into the array behind limpid's back goes unseen: `limpid.tensor` copies.
+    """
+    if isinstance(value, Tensor):
+        if dtype is None or value.dtype is as_dtype(dtype):
+            return value
+        return operations["astype"](value, dtype)  # type: ignore[no-any-return]  # late bound
+    array = to_array(value, dtype)
+    return Tensor(leaf_node(array, False), 0, array)
+
+
+def to_array(value: Any, dtype: Any = None) -> Array:
+    """A NumPy array of a supported dtype from numbers, nested lists or arrays."""
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise OperandError(f"can't make a tensor of {type(value).__name__}: {error}") from None
+        if array.dtype == np.float64 and dtype is None:
+            array = array.astype(default_float().storage)
+        elif array.size == 0 and isinstance(value, Sequence) and dtype is None:
+            array = array.astype(default_float().storage)
+    if dtype is not None:
+        array = array.astype(as_dtype(dtype).storage, copy=False)
+    if array.dtype.byteorder not in "=|" or not isinstance(array, np.ndarray):
+        array = np.asarray(array).astype(array.dtype.newbyteorder("="))
+    if array.dtype == object:
+        raise OperandError(f"can't make a tensor of {type(value).__name__} ({value!r:.60})")
+    dtype_of(array.dtype)
+    return array
+
+
+def _owned_array(value: Any, dtype: Any) -> Array:
+    if isinstance(value, Tensor):
+        value = value.value
+    return np.array(to_array(value, dtype), order="C")
+
+
+def _check_differentiable(dtype: DType) -> None:
+    if dtype.kind != "float":
+        raise DTypeError(
+            f"only float tensors can require a gradient, not {dtype.name}; "
+            "convert with limpid.astype(t, limpid.float32)"
+        )
+
+
+def _label(node: Node) -> str | None:
+    return node.op.label if isinstance(node.op, Leaf) else None
+
+
+def _unpickle(kind: type[Tensor], value: Array, requires_grad: bool) -> Tensor:
+    made = kind.__new__(kind)
+    Tensor.__init__(made, leaf_node(value, requires_grad), 0, value)
+    return made
+
+
+def kept_gradients(node: Node) -> dict[int, Any] | None:
+    recorder = context.state.recorder
+    return node.retained if recorder is None else recorder.gradients(node)
+
+
+def keep_gradient(node: Node, index: int, gradient: Any) -> None:
+    kept = kept_gradients(node)
+    if kept is None:
+        kept = node.retained = {}
+    kept[index] = gradient
+

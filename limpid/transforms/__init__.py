@@ -1,0 +1,1 @@
+"""Functions of functions: recording, gradients, Jacobians, recomputation, numerical checks."""
