@@ -1,4 +1,4 @@
-"""Errors: each names what went wrong, where, and the remedy, and carries an id that the docs explain."""
+"""Errors: each names what went wrong, where, and the remedy; its id is explained in the docs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from numpy.linalg import LinAlgError
 
 PACKAGE = str(Path(__file__).resolve().parent)
 
@@ -42,6 +44,18 @@ class OperandError(LimpidError, TypeError):
     """An operand that is no array, tensor or number."""
 
     id = "L104"
+
+
+class IndexingError(LimpidError, IndexError):
+    """An index that is out of range, or of a kind that can't be an index."""
+
+    id = "L105"
+
+
+class MatrixError(LimpidError, LinAlgError):
+    """A matrix for which the operation has no result: singular, not positive definite."""
+
+    id = "L106"
 
 
 class OverwrittenError(LimpidError, RuntimeError):

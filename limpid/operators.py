@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.errors import OperandError
 from limpid.graph.registry import operations, primitives
 
 
@@ -100,11 +101,21 @@ class Operators:
     def __ge__(self, other: Any) -> Any:
         return primitives["greater_equal"](self, other)
 
-    def __eq__(self, other: Any) -> Any:  # type: ignore[override]  # elementwise, as in NumPy
-        return primitives["equal"](self, other)
+    def __eq__(self, other: Any) -> Any:
+        try:
+            return primitives["equal"](self, other)
+        except OperandError:  # None, a string, any object: equal to no tensor
+            return NotImplemented
 
-    def __ne__(self, other: Any) -> Any:  # type: ignore[override]  # elementwise, as in NumPy
-        return primitives["not_equal"](self, other)
+    def __ne__(self, other: Any) -> Any:
+        try:
+            return primitives["not_equal"](self, other)
+        except OperandError:
+            return NotImplemented
+
+    def __contains__(self, element: Any) -> bool:
+        equal = self == element
+        return equal if isinstance(equal, bool) else bool(operations["any"](equal))
 
     def __and__(self, other: Any) -> Any:
         return primitives["bitwise_and"](self, other)
@@ -121,6 +132,9 @@ class Operators:
 
     __rxor__ = __xor__
 
+    def __round__(self, decimals: int | None = None) -> Any:
+        return operations["round"](self, decimals or 0)
+
     def __neg__(self) -> Any:
         return primitives["negative"](self)
 
@@ -135,6 +149,19 @@ class Operators:
 
     def __getitem__(self, key: Any) -> Any:
         return operations["get_item"](self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.rebind(operations["set_item"](self, key, value), "assignment to an item")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **given: Any) -> Any:
+        return operations["array_ufunc"](ufunc, method, inputs, given)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, given: Any) -> Any:
+        return operations["array_function"](function, types, args, given)
+
+    def detach(self) -> Any:
+        """The same value, cut off from the graph."""
+        return operations["stop_gradient"](self)
 
     @property
     def T(self) -> Any:  # noqa: N802  # NumPy's name
@@ -193,6 +220,46 @@ class Operators:
     def cumsum(self, axis: Any = None) -> Any:
         """`limpid.cumsum` of this tensor."""
         return operations["cumsum"](self, axis=axis)
+
+    def argsort(self, axis: Any = -1) -> Any:
+        """`limpid.argsort` of this tensor."""
+        return operations["argsort"](self, axis=axis)
+
+    def cumprod(self, axis: Any = None) -> Any:
+        """`limpid.cumprod` of this tensor."""
+        return operations["cumprod"](self, axis=axis)
+
+    def round(self, decimals: int = 0) -> Any:
+        """`limpid.round` of this tensor."""
+        return operations["round"](self, decimals)
+
+    def dot(self, other: Any) -> Any:
+        """`limpid.dot` with this tensor on the left."""
+        return operations["dot"](self, other)
+
+    def take(self, indices: Any, axis: Any = None) -> Any:
+        """`limpid.take` of this tensor."""
+        return operations["take"](self, indices, axis=axis)
+
+    def repeat(self, repeats: Any, axis: Any = None) -> Any:
+        """`limpid.repeat` of this tensor."""
+        return operations["repeat"](self, repeats, axis=axis)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """`limpid.swapaxes` of this tensor."""
+        return operations["swapaxes"](self, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """`limpid.diagonal` of this tensor."""
+        return operations["diagonal"](self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """`limpid.trace` of this tensor."""
+        return operations["trace"](self, offset, axis1, axis2)
+
+    def copy(self) -> Any:
+        """The same value under a new name: writing to one leaves the other as it was."""
+        return operations["copy"](self)
 
     def squeeze(self, axis: Any = None) -> Any:
         """`limpid.squeeze` of this tensor."""

@@ -6,30 +6,31 @@ place where a lower layer speaks of a higher one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
+from limpid.conversions import Conversions
 from limpid.errors import (
-    AbstractError,
-    CutError,
     DTypeError,
     InPlaceError,
     NoGradientError,
     OperandError,
     ShapeError,
 )
-from limpid.graph.context import Cut, context, log_cut
-from limpid.graph.dtype import DType, as_dtype, default_float, dtype_of
+from limpid.graph.context import Cut, context
+from limpid.graph.dtype import STORED, DType, as_dtype, default_float, dtype_of
 from limpid.graph.node import NO_PARAMS, Array, Leaf, Node, Spec
 from limpid.graph.registry import operations
 from limpid.graph.source import capture, describe
 from limpid.operators import Operators
 from limpid.storage import Storage
 
+T = TypeVar("T", bound="Tensor")
 
-class Tensor(Operators):
+
+class Tensor(Operators, Conversions):
     """An array that remembers how it was computed. Make one with `limpid.tensor`.
 
     Methods and operators follow NumPy in name and meaning.
@@ -96,14 +97,15 @@ class Tensor(Operators):
     def requires_grad(self) -> bool:
         """Whether operations on it record, so that it can receive a gradient."""
         node = self.node
-        return node is not None and node.requires_grad and (not self.index or self._is_float)
-
-    @property
-    def _is_float(self) -> bool:
-        return self.dtype.kind == "float"
+        if node is None or not node.requires_grad:
+            return False
+        return len(node.outputs) == 1 or self.dtype.kind == "float"
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        if self.node is None and wanted and self._value is not None:
+            make_leaf(self, self._value, True)
+            return
         if self.node is None or not self.node.is_leaf:
             if wanted == self.requires_grad:
                 return
@@ -129,7 +131,9 @@ class Tensor(Operators):
         if self.node is None:
             raise NoGradientError("a tensor that is not part of a graph has no .grad to set")
         if gradient is not None:
-            gradient = asarray(gradient)
+            if not isinstance(gradient, Tensor):
+                gradient = tensor(gradient, self.dtype)
+            gradient = asarray(gradient, self.dtype)
             if gradient.shape != self.shape:
                 raise ShapeError(
                     f"a gradient has the shape of its tensor: {self.shape}, not {gradient.shape}"
@@ -162,86 +166,10 @@ class Tensor(Operators):
             self.node.retained = {}
         self.node.retained.setdefault(self.index, None)
 
-    def detach(self) -> Tensor:
-        """The same value, cut off from the graph."""
-        return operations["stop_gradient"](self)  # type: ignore[no-any-return]  # late bound
-
-    # Leaving the graph
-
-    def numpy(self) -> Array:
-        """A read-only view as a NumPy array. Raises CutError if a gradient would be lost."""
-        if self.requires_grad:
-            self._refuse("was converted to NumPy", ".detach().numpy()")
-        if self._value is None:
-            self._no_value("it was converted to NumPy")
-        view = self._value.view()
-        view.flags.writeable = False
-        return view
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if self._value is None:
-            self._no_value("it was converted to NumPy")
-        if self.requires_grad:
-            self._refuse(
-                "was converted to NumPy",
-                ".detach().numpy(), limpid.stack for a list, limpid.asarray(X)[t] for indexing",
-            )
-        array = self.numpy()
-        if dtype is not None and array.dtype != np.dtype(dtype):
-            return array.astype(dtype)
-        return array.copy() if copy else array
-
-    def item(self) -> Any:
-        """The value of a one-element tensor as a Python number."""
-        return self._leave(".item()").item()
-
-    def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
-        return self._leave(".tolist()").tolist()
-
-    def __float__(self) -> float:
-        return float(self._leave("float()").item())
-
-    def __int__(self) -> int:
-        return int(self._leave("int()").item())
-
-    def __bool__(self) -> bool:
-        if self._value is None:
-            self._no_value("its truth was asked", "limpid.where or limpid.cond")
-        return bool(self._value)
-
-    def __index__(self) -> int:
-        if self.dtype.kind != "int" or self.ndim:
-            raise OperandError(f"only a 0-d integer tensor can be an index, not {self.spec}")
-        if self._value is None:
-            self._no_value("it was used as an index", "limpid.asarray(X)[t] or limpid.take")
-        return int(self._value)
-
-    def _leave(self, how: str) -> Array:
-        if self._value is None:
-            self._no_value(f"{how} was called")
-        if self.requires_grad:
-            if context.state.transforming:
-                self._refuse(f"left the graph by {how} inside a transform", f".detach() before {how}")
-            log_cut(how, self.node)
-        return self._value
-
-    def _refuse(self, what: str, remedy: str) -> NoReturn:
-        raise CutError(
-            f"a tensor that carries a gradient {what} at {describe(capture())}\n"
-            f"its gradient would be lost silently; remedy: {remedy}"
-        )
-
-    def _no_value(self, what: str, remedy: str = "limpid operations, limpid.where") -> NoReturn:
-        raise AbstractError(
-            f"a graph is recorded and {self.spec} has no value yet, but {what} at "
-            f"{describe(capture())}\nremedy: {remedy}, or do it outside the recorded function"
-        )
-
     # In-place spellings: they rebind this tensor to a new node
 
     def rebind(self, result: Any, how: str) -> Tensor:
-        if self.requires_grad and self.is_leaf and context.state.grad_enabled:
+        if self.requires_grad and self.storage is not None and context.state.grad_enabled:
             raise InPlaceError(
                 f"in-place {how} at {describe(capture())} would replace a leaf that requires a "
                 "gradient, so its .grad would never come\nremedy: write the result to a new name, "
@@ -250,12 +178,12 @@ class Tensor(Operators):
         if self.storage is not None and (self.requires_grad or isinstance(self, Slot)):
             operations["assign"](self, result)
             return self
+        retained = self.node is not None and self.index in (self.node.retained or ())
         self.node, self.index, self._value = result.node, result.index, result._value
         self.cut = result.cut
+        if retained and self.requires_grad:
+            self.retain_grad()  # asked of the name, so of what it stands for now
         return self
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self.rebind(operations["set_item"](self, key, value), "assignment to an item")
 
     # Looking at it
 
@@ -268,9 +196,6 @@ class Tensor(Operators):
         dtype = "" if plain else f", dtype={self.dtype.name}"
         return f"tensor({body}{dtype}{grad})"
 
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else repr(self)
-
     def __len__(self) -> int:
         if not self.shape:
             raise OperandError("a 0-d tensor has no length")
@@ -279,7 +204,7 @@ class Tensor(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise OperandError("a 0-d tensor can't be iterated over")
-        return (self[i] for i in range(self.shape[0]))
+        return iter(operations["unstack"](self))
 
     __hash__ = object.__hash__
 
@@ -287,9 +212,8 @@ class Tensor(Operators):
         if not self.is_leaf:
             raise NoGradientError("only leaves can be deep-copied; use .detach() first")
         copy = type(self).__new__(type(self))
-        Tensor.__init__(copy, None, 0, self.value.copy())
-        if self.node is not None:
-            copy.node = leaf_node(copy.value, self.requires_grad, label=_label(self.node))
+        label = _label(self.node) if self.node is not None else None
+        make_leaf(copy, self.value.copy(), self.requires_grad, label)
         memo[id(self)] = copy
         return copy
 
@@ -306,7 +230,7 @@ class Slot(Tensor):
 
     def __init__(self, value: Any, requires_grad: bool = False, dtype: Any = None):
         array = _owned_array(value, dtype)
-        super().__init__(leaf_node(array, requires_grad), 0, array)
+        make_leaf(self, array, requires_grad)
 
 
 class Parameter(Slot):
@@ -324,14 +248,15 @@ class Buffer(Slot):
     __slots__ = ()
 
 
-def leaf_node(array: Array, requires_grad: bool, label: str | None = None) -> Node:
-    """The node of a new slot."""
+def make_leaf(made: T, array: Array, requires_grad: bool = False, label: str | None = None) -> T:
+    """Let a new tensor be a leaf with a storage of its own: something that can be assigned to."""
     spec = Spec(array.shape, dtype_of(array.dtype))
     if requires_grad:
         _check_differentiable(spec.dtype)
-    op = Leaf(label, Storage(array))
-    source = capture()
-    return Node(op, (), (), NO_PARAMS, (spec,), context.state.scope, None, source, requires_grad)
+    op = Leaf(label, Storage(array, made))
+    node = Node(op, (), (), NO_PARAMS, (spec,), context.state.scope, None, capture(), requires_grad)
+    Tensor.__init__(made, node, 0, array)
+    return made
 
 
 def tensor(value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -346,7 +271,7 @@ def tensor(value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor
     tensor([[1., 2.]])
     """
     array = _owned_array(value, dtype)
-    return Tensor(leaf_node(array, requires_grad), 0, array)
+    return make_leaf(Tensor.__new__(Tensor), array, requires_grad)
 
 
 def asarray(value: Any, dtype: Any = None) -> Tensor:
@@ -357,23 +282,28 @@ def asarray(value: Any, dtype: Any = None) -> Tensor:
     if isinstance(value, Tensor):
         if dtype is None or value.dtype is as_dtype(dtype):
             return value
-        return operations["astype"](value, dtype)  # type: ignore[no-any-return]  # late bound
+        return operations["astype"](value, dtype)
     array = to_array(value, dtype)
-    return Tensor(leaf_node(array, False), 0, array)
+    return make_leaf(Tensor.__new__(Tensor), array)
 
 
 def to_array(value: Any, dtype: Any = None) -> Array:
     """A NumPy array of a supported dtype from numbers, nested lists or arrays."""
+    if type(value) is np.ndarray and dtype is None and value.dtype in STORED:
+        return value
     if isinstance(value, np.ndarray | np.generic):
+        if type(value).__name__ == "MaskedArray":
+            raise OperandError(
+                "a masked array would lose its mask; use .filled(value), or limpid.where with the "
+                "mask"
+            )
         array = np.asarray(value)
     else:
         try:
             array = np.asarray(value)
         except ValueError as error:
             raise OperandError(f"can't make a tensor of {type(value).__name__}: {error}") from None
-        if array.dtype == np.float64 and dtype is None:
-            array = array.astype(default_float().storage)
-        elif array.size == 0 and isinstance(value, Sequence) and dtype is None:
+        if array.dtype == np.float64 and dtype is None and _is_plain(value):
             array = array.astype(default_float().storage)
     if dtype is not None:
         array = array.astype(as_dtype(dtype).storage, copy=False)
@@ -383,6 +313,13 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         raise OperandError(f"can't make a tensor of {type(value).__name__} ({value!r:.60})")
     dtype_of(array.dtype)
     return array
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether these are Python's numbers, going by the first, and not arrays in a list."""
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return isinstance(value, int | float | list | tuple) and not isinstance(value, np.generic)
 
 
 def _owned_array(value: Any, dtype: Any) -> Array:
@@ -404,9 +341,7 @@ def _label(node: Node) -> str | None:
 
 
 def _unpickle(kind: type[Tensor], value: Array, requires_grad: bool) -> Tensor:
-    made = kind.__new__(kind)
-    Tensor.__init__(made, leaf_node(value, requires_grad), 0, value)
-    return made
+    return make_leaf(kind.__new__(kind), value, requires_grad)
 
 
 def kept_gradients(node: Node) -> dict[int, Any] | None:
@@ -419,4 +354,3 @@ def keep_gradient(node: Node, index: int, gradient: Any) -> None:
     if kept is None:
         kept = node.retained = {}
     kept[index] = gradient
-

@@ -9,6 +9,8 @@ import pytest
 
 import limpid
 from limpid.differentiation.relation import atoms
+from limpid.differentiation.rules import downstream, fit
+from limpid.differentiation.saved import saved_values
 from limpid.graph.graph import input_specs
 from limpid.graph.node import Node, reachable
 from limpid.graph.registry import primitives
@@ -239,21 +241,18 @@ def check_relation(node: Node) -> None:
 
 def check_pattern(node: Node, i: int, k: int, relation: Any) -> None:
     """Upstream of ones in one output element reaches no operand element it must not."""
-    from limpid.differentiation.reverse import reverse
-
-    parent, index = node.inputs[i], node.indices[i]
-    given, made = parent.outputs[index], node.outputs[k]
+    given, made = node.inputs[i].outputs[node.indices[i]], node.outputs[k]
+    operands, y = saved_values(node)
     rng = np.random.default_rng(3)
     for flat in rng.permutation(made.size)[:6]:
-        seed = np.zeros(made.shape, made.dtype.storage)
+        seeds = [np.zeros(spec.shape, spec.dtype.storage) for spec in node.outputs]
         at = np.unravel_index(flat, made.shape)
-        seed[at] = 1.0
-        output = limpid.Tensor(node, k, seed)
-        found, _ = reverse([output], [seed], [parent], False)
-        g = found.get(parent)
-        g = g[index] if isinstance(g, list) else g
-        if g is None:
+        seeds[k][at] = 1.0
+        upstream = seeds[0] if len(seeds) == 1 else tuple(seeds)
+        passed = downstream(node.op, i, upstream, y, operands, node.params)
+        if passed is None:
             continue
+        g = fit(passed, given, node.op)
         coordinates = dict(_coordinates(relation.outputs[k], at, made.shape, relation, given))
         for position in np.argwhere(np.asarray(g)):
             here = dict(_coordinates(relation.operands[i], position, given.shape, relation, given))
@@ -262,10 +261,15 @@ def check_pattern(node: Node, i: int, k: int, relation: Any) -> None:
 
 
 def _coordinates(axes: Any, at: Any, shape: Any, relation: Any, spec: Any) -> list[tuple[Any, Any]]:
-    """(label, index) of each simple mapped axis; composite, moved and mixed ones are passed over."""
+    """(label, index) of each simple mapped axis; others are passed over."""
     free = relation.moved | relation.mixed
-    composite = {a for side in (*relation.operands, *relation.outputs) for label in side
-                 if isinstance(label, tuple) for a in atoms([label])}
+    composite = {
+        a
+        for side in (*relation.operands, *relation.outputs)
+        for label in side
+        if isinstance(label, tuple)
+        for a in atoms([label])
+    }
     return [
         (label, int(n))
         for label, n in zip(axes, at, strict=True)

@@ -7,14 +7,22 @@ from typing import Any, NoReturn
 import numpy as np
 
 from limpid.differentiation.rules import find_reads
-from limpid.errors import DTypeError, LimpidError, OperandError, ShapeError
+from limpid.errors import (
+    ArgumentError,
+    DTypeError,
+    LimpidError,
+    MatrixError,
+    OperandError,
+    ShapeError,
+)
 from limpid.graph.context import Cut, context
 from limpid.graph.dtype import WEAK, dtype_of, result_type
 from limpid.graph.node import Array, Node, Params, Spec, first_outputs
-from limpid.graph.source import Source, capture, describe, operand_names
+from limpid.graph.source import capture, describe, operand_names
 from limpid.tensor import Tensor, to_array
 
 ndarray = np.ndarray
+MOST_READS = 1000  # params such as indices may take any number of values
 
 
 def apply(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
@@ -31,12 +39,38 @@ def apply(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
 
 def compute(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
     """Eager: the value now, and a node if any operand requires a gradient."""
+    try:
+        values, inputs, needed, uniform, like = _unwrap(operands)
+        unified = values if uniform else unify(op, values)
+        y = op.forward(*unified, **params)
+    except Exception as error:
+        explain_failure(op, operands, params, error)
+    if type(y) is not ndarray and type(y) is not tuple:
+        y = np.asarray(y)
+    needed &= op.differentiable
+    if not needed or not context.state.grad_enabled:
+        return unrecorded(op, operands, y)
+    if unified is not values:
+        _promote(inputs, values, unified)
+    _own(inputs, values, operands)
+    outputs = y if type(y) is tuple else (y,)
+    saved = _saved(op, params, values, inputs, outputs, needed)
+    node = _node(op, operands, params, inputs, saved, _specs(outputs, like))
+    if type(y) is tuple:
+        return tuple([Tensor(node, i, out) for i, out in enumerate(y)])
+    return Tensor(node, 0, y)
+
+
+def _unwrap(operands: tuple[Any, ...]) -> tuple[list[Any], list[Any], int, bool, Any]:
+    """What a node is made of, from the operands.
+
+    Their values; nodes or constants; which require a gradient (bit i for operand i); whether all
+    are float arrays of one type or weak numbers; and a node that the result may be like.
+    """
     values: list[Any] = []
-    inputs: list[Any] = []  # what the node will hold: nodes and constants
-    needed = 0  # bit i is set when operand i requires a gradient
-    bit = 1
-    indexed = arrays = slots = False
-    uniform = True  # all operands are float arrays of one type, or weak numbers
+    inputs: list[Any] = []
+    needed, bit = 0, 1
+    uniform = True
     dtype = like = None
     for x in operands:
         if isinstance(x, Tensor):
@@ -44,17 +78,11 @@ def compute(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
             if value is None:
                 value = x.value  # raises: a tensor of a finished recording
             node = x.node
-            if node is None:
-                inputs.append(value)
-            else:
-                inputs.append(node)
-                if x.index:
-                    indexed = True
-                if node.requires_grad and (not x.index or value.dtype.kind == "f"):
+            inputs.append(value if node is None else node)
+            if node is not None and node.requires_grad:
+                if len(node.outputs) == 1 or value.dtype.kind == "f":
                     needed |= bit
                     like = node
-                if not node.inputs:
-                    slots = True
         else:
             value = constant(x)
             inputs.append(value)
@@ -64,88 +92,96 @@ def compute(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
                 uniform = uniform and dtype.kind == "f"
             elif value.dtype is not dtype:
                 uniform = False
-            if value is x:
-                arrays = True
         elif type(value) is bool:
             uniform = False
         values.append(value)
         bit += bit
-    try:
-        y = op.forward(*(values if uniform else unify(op, values)), **params)
-    except Exception as error:
-        explain_failure(op, operands, params, error)
-    if type(y) is not ndarray and type(y) is not tuple:
-        y = np.asarray(y)
-    needed &= op.differentiable
-    state = context.state
-    if not needed or not state.grad_enabled:
-        return _unrecorded(op, operands, y)
-    if arrays:
-        _own(inputs, values, operands)
-    if type(y) is tuple:
-        outputs = y
-        specs = tuple([Spec(out.shape, dtype_of(out.dtype)) for out in y])
-    else:
-        outputs = (y,)
-        specs = like.outputs if like is not None else ()
-        if len(specs) != 1 or specs[0].shape != y.shape or specs[0].dtype.storage is not y.dtype:
-            specs = (Spec(y.shape, dtype_of(y.dtype)),)
-    if op.rank_free and not params:
-        reads = op.reads_cache.get(needed) or reads_of(op, values, params, needed)
-    else:
-        reads = reads_of(op, values, params, needed)
-    saved = [out if read else None for out, read in zip(outputs, reads, strict=False)]
-    count = len(saved)
-    for x, value in zip(inputs, values, strict=True):
-        saved.append(value if reads[count] or type(x) is not Node else None)
-        count += 1
-    node = Node(
-        op,
-        tuple(inputs),
-        tuple([x.index if isinstance(x, Tensor) else 0 for x in operands])
-        if indexed
-        else first_outputs(len(inputs)),
-        params,
-        specs,
-        state.scope,
-        state.origin,
-        state.origin_source or capture(),
-        True,
-        tuple(saved),
-        slot_versions(inputs, saved, len(outputs)) if slots else None,
-    )
-    if type(y) is tuple:
-        return tuple([Tensor(node, i, out) for i, out in enumerate(y)])
-    return Tensor(node, 0, y)
+    return values, inputs, needed, uniform, like
 
 
 def _own(inputs: list[Any], values: list[Any], operands: tuple[Any, ...]) -> None:
     """Copy arrays that came as they are: the caller may write into them before backward."""
     for i, x in enumerate(operands):
-        if type(x) is ndarray and x.flags.writeable:
-            inputs[i] = values[i] = x.copy()
+        if type(inputs[i]) is ndarray and not isinstance(x, Tensor):
+            inputs[i] = values[i] = own(values[i])
 
 
-def slot_versions(inputs: Any, saved: Any, first: int) -> Any:
-    """(storage, version) of each slot whose value is saved; None if there is none."""
-    found = []
-    for i, x in enumerate(inputs):
-        if type(x) is Node and not x.inputs and saved[first + i] is not None:
-            storage = getattr(x.op, "storage", None)
-            if storage is not None:
-                found.append((storage, storage.version))
-    return tuple(found) or None
+def _promote(inputs: list[Any], values: list[Any], unified: list[Any]) -> None:
+    """Integers that were computed with as floats are floats in the rules, too.
+
+    There −b of unsigned integers, or b·b of short ones, would wrap around.
+    """
+    for i, (given, used) in enumerate(zip(values, unified, strict=True)):
+        if used is not given and type(given) is ndarray and given.dtype.kind != "f":
+            values[i] = used
+            if type(inputs[i]) is ndarray:
+                inputs[i] = used
 
 
-def _unrecorded(op: Any, operands: tuple[Any, ...], y: Any) -> Any:
-    """Results without a node; a mark says so where a gradient ended here."""
+def own(array: Array) -> Array:
+    """The array, copied if anybody can write into it: directly or into what it is a view of."""
+    return array.copy() if array.base is not None or array.flags.writeable else array
+
+
+def _saved(
+    op: Any,
+    params: Params,
+    values: list[Any],
+    inputs: list[Any],
+    outputs: tuple[Array, ...],
+    needed: int,
+) -> tuple[Any, ...]:
+    """What the rules of the needed operands read: outputs, then operands; None for the rest."""
+    if op.jointly_linear:
+        reads = op.constant_reads(len(outputs), len(values))
+    else:
+        reads = reads_of(op, values, params, needed)
+    saved = [out if read else None for out, read in zip(outputs, reads)]
+    count = len(saved)
+    for x, value in zip(inputs, values):
+        saved.append(value if reads[count] or type(x) is not Node else None)
+        count += 1
+    return tuple(saved)
+
+
+def _specs(outputs: tuple[Array, ...], like: Node) -> tuple[Spec, ...]:
+    """Specs of the outputs; those of a node of the same shape and type serve again."""
+    if len(outputs) == 1 and len(like.outputs) == 1:
+        spec, y = like.outputs[0], outputs[0]
+        if spec.shape == y.shape and spec.dtype.storage is y.dtype:
+            return like.outputs
+    return tuple([Spec(y.shape, dtype_of(y.dtype)) for y in outputs])
+
+
+def _node(
+    op: Any,
+    operands: tuple[Any, ...],
+    params: Params,
+    inputs: list[Any],
+    saved: tuple[Any, ...],
+    specs: tuple[Spec, ...],
+) -> Node:
+    state = context.state
+    indices = first_outputs(len(inputs))
+    for x in inputs:
+        if type(x) is Node and len(x.outputs) > 1:
+            indices = tuple([t.index if isinstance(t, Tensor) else 0 for t in operands])
+            break
+    source = state.origin_source or capture(5)
+    return Node(
+        op, tuple(inputs), indices, params, specs, state.scope, state.origin, source, True, saved
+    )
+
+
+def unrecorded(op: Any, operands: tuple[Any, ...], y: Any) -> Any:
+    """Results without a node; a mark says where a gradient ended."""
     cut = None
-    if any(isinstance(x, Tensor) and (x.cut or x.requires_grad) for x in operands):
-        inherited = next((x.cut for x in operands if isinstance(x, Tensor) and x.cut), None)
-        if inherited is None or any(isinstance(x, Tensor) and x.requires_grad for x in operands):
-            cut = Cut(op.name if context.state.grad_enabled else "no_grad", capture())
-        else:
-            cut = inherited
+    for x in operands:
+        if isinstance(x, Tensor):
+            if x.requires_grad:
+                cut = Cut(op.name if context.state.grad_enabled else "no_grad", capture(3))
+                break
+            cut = cut or x.cut
     results = [Tensor(None, 0, out) for out in (y if type(y) is tuple else (y,))]
     for result in results:
         result.cut = cut
@@ -169,7 +205,7 @@ def record(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
             if x.requires_grad:
                 needed |= 1 << i
         else:
-            value = constant(x)
+            value = _recorded_constant(op, operands, params, x)
             inputs.append(value)
             indices.append(0)
             specs.append(spec_or_number(value))
@@ -194,12 +230,38 @@ def record(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
     return made if op.outputs != 1 else made[0]
 
 
+def _recorded_constant(op: Any, operands: tuple[Any, ...], params: Params, x: Any) -> Any:
+    """An operand that the graph owns from here on."""
+    try:
+        value = constant(x)
+    except Exception as error:
+        explain_failure(op, operands, params, error)
+    return own(value) if type(value) is ndarray else value
+
+
 def evaluate(op: Any, values: tuple[Any, ...], params: Params) -> Any:
     """The value of the primitive on arrays and numbers, with limpid's promotion."""
-    y = op.forward(*unify(op, list(values)), **params)
+    y = op.forward(*(values if _uniform(values) else unify(op, list(values))), **params)
     if type(y) is tuple:
         return tuple(map(np.asarray, y))
     return y if type(y) is ndarray else np.asarray(y)
+
+
+def _uniform(values: tuple[Any, ...]) -> bool:
+    """Whether these are float arrays of one type and weak numbers, which NumPy unifies as we do."""
+    dtype = None
+    for value in values:
+        kind = type(value)
+        if kind is ndarray:
+            if dtype is None:
+                dtype = value.dtype
+                if dtype.kind != "f":
+                    return False
+            elif value.dtype is not dtype:
+                return False
+        elif kind is not float and kind is not int:
+            return False
+    return dtype is not None
 
 
 def constant(x: Any) -> Any:
@@ -210,12 +272,22 @@ def constant(x: Any) -> Any:
             dtype_of(x.dtype)
         return x
     if isinstance(x, np.generic):
-        return x.item()
+        return _number(x)
     if isinstance(x, WEAK):
         return x
     if x is None or isinstance(x, str | bytes | dict | set | complex):
         raise OperandError(f"an operand must be a tensor, an array or a number, not {x!r:.60}")
     return to_array(x)
+
+
+def _number(x: np.generic) -> Any:
+    """A NumPy scalar as the Python number that it is as weak as."""
+    if x.dtype.kind in "biu":
+        return x.item()
+    if x.dtype.kind == "f":
+        return float(x)
+    dtype_of(x.dtype)
+    raise OperandError(f"an operand must be a tensor, an array or a number, not {x!r:.60}")
 
 
 def spec_or_number(value: Any) -> Any:
@@ -237,9 +309,7 @@ def unify(op: Any, values: list[Any]) -> list[Any]:
     if not typed:
         return values
     target = result_type(typed, float_only=numeric == "float").storage
-    return [
-        v if mask else _cast(v, target) for v, mask in zip(values, masks, strict=True)
-    ]
+    return [v if mask else _cast(v, target) for v, mask in zip(values, masks, strict=True)]
 
 
 def _cast(value: Any, target: np.dtype[Any]) -> Any:
@@ -258,7 +328,8 @@ def reads_of(op: Any, values: Any, params: Params, needed: int) -> tuple[bool, .
     if op.rank_free and not params:
         key: Any = needed
     else:
-        key = (needed, tuple([np.ndim(v) for v in values]), *params.values())
+        ranks = tuple([v.ndim if isinstance(v, ndarray) else 0 for v in values])
+        key = (needed, ranks, *params.values())
     try:
         found = op.reads_cache.get(key)
     except TypeError:  # a param that can't be hashed
@@ -266,36 +337,61 @@ def reads_of(op: Any, values: Any, params: Params, needed: int) -> tuple[bool, .
     if found is None:
         found = find_reads(op, [spec_or_number(v) for v in values], params, needed)
         if key is not None:
+            if len(op.reads_cache) >= MOST_READS:
+                op.reads_cache.clear()
             op.reads_cache[key] = found
-    return found  # type: ignore[no-any-return]  # a cache of tuples
+    return found
 
 
 def explain_failure(op: Any, operands: Any, params: Params, error: Exception) -> NoReturn:
     """Raise the error again with the operation, the operands by the user's names, and the line."""
-    if isinstance(error, LimpidError) and not isinstance(error, ShapeError | DTypeError):
+    told = isinstance(error, LimpidError)
+    if told and not isinstance(error, ShapeError | DTypeError | OperandError | MatrixError):
         raise error
-    if not isinstance(error, LimpidError | ValueError | TypeError | np.exceptions.AxisError):
+    if not told and not isinstance(error, ValueError | TypeError | OverflowError):
         raise error
     source = context.state.origin_source or capture()
-    reason = str(error).removesuffix(f" [{getattr(error, 'id', '')}]")
+    if told:
+        kind, reason = type(error), _reason(error)
+    elif isinstance(error, ValueError):
+        kind, reason = _misfit(op, operands, params, error)
+    else:
+        kind, reason = DTypeError, str(error)
     specs = [_spec_text(x) for x in operands]
-    if isinstance(error, ValueError) and not isinstance(error, LimpidError):
-        try:
-            op.specs([x.spec if isinstance(x, Tensor) else spec_or_number(constant(x))
-                      for x in operands], params)
-        except LimpidError as better:
-            reason = str(better).removesuffix(f" [{better.id}]")
-        except Exception:  # noqa: S110  # the first error says more
-            pass
-    names = operand_names(source, len(operands))
+    names = operand_names(source, len(operands), op.name)
     shown = "; ".join(
-        f"{name or f'operand {i + 1}'}: {spec}"
-        for i, (name, spec) in enumerate(zip(names, specs, strict=True))
+        f"{name or _own_name(op, x, i)}: {spec}"
+        for i, (name, x, spec) in enumerate(zip(names, operands, specs, strict=True))
     )
-    kind = type(error) if isinstance(error, LimpidError) else (
-        DTypeError if isinstance(error, TypeError) else ShapeError
-    )
+    reason = reason.removeprefix(f"{op.name}: ")  # errors on plain arrays name the operation, too
     raise kind(f"{op.name}: {reason}\n  {shown}\n  at {describe(source)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(error).removesuffix(f" [{getattr(error, 'id', '')}]")
+
+
+def _misfit(
+    op: Any, operands: Any, params: Params, error: Exception
+) -> tuple[type[LimpidError], str]:
+    """What to make of NumPy's ValueError: the shape rule knows whether the shapes are to blame."""
+    specs = [x.spec if isinstance(x, Tensor) else spec_or_number(constant(x)) for x in operands]
+    try:
+        op.specs(specs, params)
+    except LimpidError as better:
+        return ShapeError, _reason(better)
+    except Exception:
+        return ShapeError, str(error)
+    return ArgumentError, str(error)
+
+
+def _own_name(op: Any, x: Any, i: int) -> str:
+    """What an operand is called where the user's spelling is not known."""
+    if isinstance(x, Tensor) and x.node is not None and (label := getattr(x.node.op, "label", "")):
+        if x.is_leaf:
+            return str(label)
+    own = op.operand_names
+    return str(own[i]) if i < len(own) else f"operand {i + 1}"
 
 
 def _spec_text(x: Any) -> str:

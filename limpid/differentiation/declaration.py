@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from limpid.differentiation.kinds import CONSTANT, Derivative, General, Rule, Transpose
+from limpid.differentiation.apply import apply
+from limpid.differentiation.kinds import CONSTANT, Derivative, General, Local, Rule, Transpose
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
-from limpid.graph.node import Spec, spec_of
+from limpid.graph.context import context
+from limpid.graph.dtype import dtype_of
+from limpid.graph.node import Node, Spec, spec_of
+from limpid.graph.source import capture
+from limpid.tensor import Tensor
 
 
 def transpose(rule: Rule) -> Transpose:
@@ -49,7 +54,41 @@ def linear(
         CONSTANT if r is None else Transpose(r, joint=True) for r in rules
     ]
     declared.setdefault("shape", shape or trial_shape(forward))
-    return Primitive(name, forward, derivatives, relation=relation, math=math, **declared)
+    return Linear(name, forward, derivatives, relation=relation, math=math, **declared)
+
+
+class Linear(Primitive):
+    """Linear in all operands together. Rules read no values, so one tensor alone is soon done.
+
+    It is the same node that `apply` makes; whatever is not this frequent case is left to `apply`.
+    """
+
+    def __call__(self, x: Any, *others: Any, **params: Any) -> Any:
+        state = context.state
+        if others or not isinstance(x, Tensor) or state.recorder is not None or self.outputs > 1:
+            return apply(self, (x, *others), params)
+        node, value = x.node, x._value
+        if node is None or value is None or not x.requires_grad or not state.grad_enabled:
+            return apply(self, (x,), params)
+        try:
+            y = np.asarray(self.forward(value, **params))
+        except Exception:
+            return apply(self, (x,), params)  # says what does not fit
+        dtype = dtype_of(y.dtype)
+        source = state.origin_source or capture()
+        made = Node(
+            self,
+            (node,),
+            (x.index,),
+            params,
+            (Spec(y.shape, dtype),),
+            state.scope,
+            state.origin,
+            source,
+            True,
+            (None, None),
+        )
+        return Tensor(made, 0, y)
 
 
 def bilinear(
@@ -60,11 +99,13 @@ def bilinear(
     shape: Callable[..., Any] | None = None,
     relation: Callable[..., Relation] | None = None,
     math: str | None = None,
+    form: type[Primitive] = Primitive,
     **declared: Any,
 ) -> Primitive:
     """A primitive that is linear in each of two operands with the other held fixed.
 
     transpose  for each operand `rule(g, a, b, **params)`, which reads g and the other operand
+    form       the class of the primitive, where a quicker way of calling it is there
 
     >>> import numpy as np, limpid
     >>> scale_by = limpid.bilinear(
@@ -74,27 +115,30 @@ def bilinear(
     """
     derivatives = [Transpose(rule) for rule in transpose]
     declared.setdefault("shape", shape or trial_shape(forward))
-    return Primitive(name, forward, derivatives, relation=relation, math=math, **declared)
+    return form(name, forward, derivatives, relation=relation, math=math, **declared)
 
 
 def general(
     name: str,
     forward: Callable[..., Any],
     *,
-    vjp: Sequence[Rule | Transpose | None],
+    vjp: Sequence[Rule | Transpose | Local | None],
     jvp: Sequence[Rule | None] | None = None,
     shape: Callable[..., Any] | None = None,
     relation: Callable[..., Relation] | None = None,
     math: str | None = None,
+    form: type[Primitive] = Primitive,
     **declared: Any,
 ) -> Primitive:
     """A primitive of any other kind.
 
     vjp    for each operand `rule(g, y, *operands, **params)` → its downstream gradient; None if
-           it is constant; `transpose(rule)` if the primitive is linear in it. With several
-           outputs g and y are tuples.
-    jvp    for each operand `rule(dx, y, *operands, **params)` → its share of the tangent of y;
-           where None the VJP is transposed
+           it is constant; `transpose(rule)` if the primitive is linear in it, `Local(rule)` if
+           it is elementwise in it. With several outputs g and y are tuples.
+    jvp    for each operand `rule(dx, y, *operands, **params)` → its share of the tangent of y (a
+           tuple with several outputs, None for one that has none); where None the VJP is
+           transposed
+    form   the class of the primitive, where a quicker way of calling it is there
 
     >>> import numpy as np, limpid
     >>> unit = limpid.general(
@@ -104,11 +148,11 @@ def general(
     """
     jvp = jvp or [None] * len(vjp)
     derivatives: list[Derivative] = [
-        CONSTANT if v is None else v if isinstance(v, Transpose) else General(v, j)
+        CONSTANT if v is None else v if isinstance(v, Transpose | Local) else General(v, j)
         for v, j in zip(vjp, jvp, strict=True)
     ]
     declared.setdefault("shape", shape or trial_shape(forward))
-    return Primitive(name, forward, derivatives, relation=relation, math=math, **declared)
+    return form(name, forward, derivatives, relation=relation, math=math, **declared)
 
 
 def trial_shape(forward: Callable[..., Any]) -> Callable[..., Any]:

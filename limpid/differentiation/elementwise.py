@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from limpid.differentiation.apply import apply, reads_of, slot_versions
+from limpid.differentiation.apply import apply, reads_of
 from limpid.differentiation.kinds import CONSTANT, Constant, Derivative, Local, Rule
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation, elementwise_relation
 from limpid.errors import ShapeError
 from limpid.graph.context import context
-from limpid.graph.dtype import DType, bool_, result_type
+from limpid.graph.dtype import DType, bool_, dtype_of, result_type
 from limpid.graph.node import NO_PARAMS, Node, Spec, spec_of
 from limpid.graph.source import capture
 from limpid.tensor import Tensor
@@ -32,105 +32,90 @@ class Unary(Primitive):
     """An elementwise primitive of one operand and no params."""
 
     def __call__(self, x: Any) -> Any:
+        if type(x) is ndarray:
+            return self.forward(x)
         state = context.state
-        if type(x) is Tensor and state.recorder is None and state.grad_enabled and not x.index:
+        if isinstance(x, Tensor) and state.recorder is None and state.grad_enabled and not x.index:
             node, value = x.node, x._value
             if node is not None and node.requires_grad and value is not None:
                 y = self.forward(value)
-                if type(y) is ndarray and y.dtype is value.dtype:
+                if type(y) is not ndarray:
+                    y = np.asarray(y)  # NumPy makes scalars of 0-d arrays
+                if y.dtype is value.dtype:
                     read = self.reads_cache.get(1) or reads_of(self, [value], NO_PARAMS, 1)
-                    saved = (y if read[0] else None, value if read[1] else None)
-                    return Tensor(
-                        Node(
-                            self,
-                            (node,),
-                            ONE,
-                            NO_PARAMS,
-                            node.outputs if len(node.outputs) == 1 else node.outputs[:1],
-                            state.scope,
-                            state.origin,
-                            state.origin_source or capture(),
-                            True,
-                            saved,
-                            None if node.inputs else slot_versions((node,), saved, 1),
-                        ),
-                        0,
-                        y,
+                    outputs = node.outputs
+                    node = Node(
+                        self,
+                        (node,),
+                        ONE,
+                        NO_PARAMS,
+                        outputs if len(outputs) == 1 else outputs[:1],
+                        state.scope,
+                        state.origin,
+                        state.origin_source or capture(2),
+                        True,
+                        (y if read[0] else None, value if read[1] else None),
                     )
+                    return Tensor(node, 0, y)
         return apply(self, (x,), NO_PARAMS)
 
 
 class Binary(Primitive):
-    """An elementwise primitive of two operands and no params."""
+    """A primitive of two operands and no params, whose rules read the same ones at any rank."""
 
     def __call__(self, a: Any, b: Any) -> Any:
         state = context.state
-        if state.recorder is not None or not state.grad_enabled:
-            return apply(self, (a, b), NO_PARAMS)
-        needed = 0
-        if type(a) is Tensor and not a.index:
-            left, u = a.node, a._value
-            if left is None or u is None:
-                return apply(self, (a, b), NO_PARAMS)
-            leaf = not left.inputs
-            if left.requires_grad:
-                needed = 1
-        elif type(a) is float or type(a) is int:
-            left = u = a
-            leaf = False
-        else:
-            return apply(self, (a, b), NO_PARAMS)
-        if type(b) is Tensor and not b.index:
-            right, v = b.node, b._value
-            if right is None or v is None or (type(u) is ndarray and u.dtype is not v.dtype):
-                return apply(self, (a, b), NO_PARAMS)
-            if not right.inputs:
-                leaf = True
-            if right.requires_grad:
-                needed += 2
-        elif type(b) is float or type(b) is int:
-            right = v = b
-        else:
-            return apply(self, (a, b), NO_PARAMS)
+        if state.recorder is None and state.grad_enabled:
+            left, u = (a.node, a._value) if isinstance(a, Tensor) and not a.index else (a, a)
+            right, v = (b.node, b._value) if isinstance(b, Tensor) and not b.index else (b, b)
+            if type(left) is Node:
+                if type(u) is ndarray and u.dtype.kind == "f":
+                    if type(right) is Node:
+                        needed = left.requires_grad + 2 * right.requires_grad
+                        if type(v) is ndarray and v.dtype is u.dtype:
+                            return self.short_cut(left, right, u, v, needed, left, a, b)
+                    elif type(right) is float or type(right) is int:
+                        return self.short_cut(left, right, u, v, left.requires_grad, left, a, b)
+            elif type(right) is Node and (type(left) is float or type(left) is int):
+                if type(v) is ndarray and v.dtype.kind == "f":
+                    return self.short_cut(left, right, u, v, 2 * right.requires_grad, right, a, b)
+        return apply(self, (a, b), NO_PARAMS)
+
+    def short_cut(
+        self, left: Any, right: Any, u: Any, v: Any, needed: int, like: Node, a: Any, b: Any
+    ) -> Any:
+        """The node for operands that were found to be of one float type."""
         needed &= self.differentiable
         if not needed:
             return apply(self, (a, b), NO_PARAMS)
         try:
             y = self.forward(u, v)
-        except ValueError:
+        except (ValueError, OverflowError):
             return apply(self, (a, b), NO_PARAMS)  # says what does not fit
         if type(y) is not ndarray:
             y = np.asarray(y)
-        like = left if type(left) is Node else right
         outputs = like.outputs
-        if len(outputs) > 1 or outputs[0].shape != y.shape or outputs[0].dtype.storage is not y.dtype:
+        if len(outputs) > 1 or outputs[0].shape != y.shape:
             outputs = (spec_of(y),)
-        if outputs[0].dtype.kind != "float":
-            return apply(self, (a, b), NO_PARAMS)  # integers promote
         read = self.reads_cache.get(needed) or reads_of(self, [u, v], NO_PARAMS, needed)
-        saved = (
-            y if read[0] else None,
-            u if read[1] or left is u else None,
-            v if read[2] or right is v else None,
-        )
-        inputs = (left, right)
-        return Tensor(
-            Node(
-                self,
-                inputs,
-                TWO,
-                NO_PARAMS,
-                outputs,
-                state.scope,
-                state.origin,
-                state.origin_source or capture(),
-                True,
-                saved,
-                slot_versions(inputs, saved, 1) if leaf else None,
+        state = context.state
+        node = Node(
+            self,
+            (left, right),
+            TWO,
+            NO_PARAMS,
+            outputs,
+            state.scope,
+            state.origin,
+            state.origin_source or capture(3),
+            True,
+            (
+                y if read[0] else None,
+                u if read[1] or left is u else None,
+                v if read[2] or right is v else None,
             ),
-            0,
-            y,
         )
+        return Tensor(node, 0, y)
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -152,12 +137,12 @@ def elementwise(
     numeric: str = "same",
     **declared: Any,
 ) -> Primitive:
-    """A primitive y[i] = f(a[i], b[i], …) with broadcasting.
+    r"""A primitive y[i] = f(a[i], b[i], …) with broadcasting.
 
     local    for each operand the partial derivative `rule(y, *operands, **params)`; 0, 1 or −1
              where it is constant; None for an operand that is constant (a mask). A rule that
              returns a boolean array is a mask.
-    math     the formula in LaTeX, with operands in braces: r"{a} \\odot {b}"
+    math     the formula in LaTeX, with operands in braces: r"{a} \odot {b}"
     numeric  "same": the result has the operands' common type; "float": integers become floats
              first; "bool": a predicate; "any": the result of the forward is taken as it is
     domain, smooth   predicates of the operands: where the value, the derivative is finite
@@ -165,7 +150,7 @@ def elementwise(
 
     >>> import numpy as np, limpid
     >>> cube = limpid.elementwise("cube", lambda x: x * x * x, local=[lambda y, x: 3 * x * x])
-    >>> limpid.grad(cube)(np.float64(2.0))
+    >>> limpid.grad(cube)(np.array(2.0))
     array(12.)
     """
     derivatives: list[Derivative] = [CONSTANT if r is None else Local(r) for r in local]
@@ -174,7 +159,11 @@ def elementwise(
     def shape(*operands: Any, **params: Any) -> Spec:
         out = broadcast(*(x.shape for x in operands if isinstance(x, Spec)))
         typed = [x for x, mask in zip(operands, masks, strict=False) if not mask] or operands
-        return Spec(out, _result_dtype(typed, numeric))
+        dtype = _result_dtype(typed, numeric)
+        if dtype is bool_ and numeric == "same":  # NumPy's b² is int8, b − b an error
+            ones = [np.ones((), bool)] * len(operands)
+            dtype = dtype_of(np.asarray(forward(*ones, **params)).dtype)
+        return Spec(out, dtype)
 
     def relation(*operands: Any, **params: Any) -> Relation:
         shapes = [x.shape for x in operands]

@@ -7,8 +7,8 @@ from typing import Any
 
 from limpid.differentiation.kinds import General, Local, Transpose
 from limpid.differentiation.reverse import reverse
-from limpid.differentiation.saved import saved_tensors, saved_values, zeros
 from limpid.differentiation.rules import downstream, scale
+from limpid.differentiation.saved import saved_tensors, saved_values, zeros
 from limpid.graph.context import context, enable_grad
 from limpid.graph.node import NO_PARAMS, Leaf, Node, Origin, Spec, reachable
 from limpid.graph.registry import operations
@@ -16,13 +16,16 @@ from limpid.tensor import Tensor
 
 
 def push_forward(
-    outputs: Sequence[Tensor], tangents: Mapping[Node, Any], recording: bool
+    outputs: Sequence[Tensor], tangents: Mapping[Node, Any], recording: bool, since: int = 0
 ) -> list[Any]:
-    """The tangent of each output, None where it depends on no input with a tangent."""
+    """The tangent of each output, None where it depends on no input with a tangent.
+
+    What was made before node number `since` is constant.
+    """
     known: dict[Node, Any] = dict(tangents)
     before = context.state.scope, context.state.origin, context.state.origin_source
     try:
-        for node in reachable([y.node for y in outputs], list(tangents)):
+        for node in reachable([y.node for y in outputs], list(tangents), since):
             if node not in known and node.inputs and node.requires_grad:
                 pushed = _push(node, known, recording)
                 if pushed is not None:
@@ -48,9 +51,25 @@ def _push(node: Node, known: Mapping[Node, Any], recording: bool) -> Any:
                 dxs[i] = dx
     if not dxs:
         return None
-    operands, y = saved_tensors(node) if recording else saved_values(node)
+    values = saved_tensors(node) if recording else saved_values(node)
     if recording:
         context.state.scope, context.state.origin_source = node.scope, node.source
+        context.state.origin = Origin(node, min(dxs), "edge")
+    if op.jvp_all is not None:
+        total = op.jvp_all(dxs, values[1], *values[0], **node.params)
+    else:
+        total = _push_each(node, dxs, values, recording)
+    if isinstance(total, tuple):
+        return tuple(map(_fit, total, node.outputs))
+    return None if total is None else _fit(total, node.outputs[0])
+
+
+def _push_each(
+    node: Node, dxs: dict[int, Any], values: tuple[list[Any], Any], recording: bool
+) -> Any:
+    """The sum of what comes through each operand; operands that are jointly linear count as one."""
+    op: Any = node.op
+    operands, y = values
     total: Any = None
     joint = [i for i in dxs if getattr(op.derivative(i), "joint", False)]
     if joint:
@@ -64,11 +83,7 @@ def _push(node: Node, known: Mapping[Node, Any], recording: bool) -> Any:
             context.state.origin = Origin(node, i, "edge")
         share = _along(op, node, i, dx, y, operands, recording)
         total = share if total is None else _add(total, share)
-    if total is None:
-        return None
-    if isinstance(total, tuple):
-        return tuple(map(_fit, total, node.outputs))
-    return _fit(total, node.outputs[0])
+    return total
 
 
 def _joint(op: Any, node: Node, operands: list[Any], dxs: dict[int, Any], recording: bool) -> Any:
@@ -129,12 +144,14 @@ def _fresh(spec: Spec, abstract: bool) -> Tensor:
 
 def _add(a: Any, b: Any) -> Any:
     if isinstance(a, tuple):
-        return tuple(x + y for x, y in zip(a, b, strict=True))
-    return a + b
+        return tuple(map(_add, a, b))
+    return b if a is None else a if b is None else a + b
 
 
 def _fit(tangent: Any, spec: Spec) -> Any:
-    """A tangent has the shape and dtype of its output."""
+    """A tangent has the shape and dtype of its output; an output of indices has none."""
+    if tangent is None:
+        return None
     if tangent.shape != spec.shape:
         tangent = operations["broadcast_to"](tangent, spec.shape)
     if tangent.dtype != spec.dtype:

@@ -21,6 +21,13 @@ from limpid.graph.registry import register
 class Primitive:
     """A named function with one declaration. Calling it computes or records."""
 
+    # Where one rule serves all operands at once, it is here, and `derivative` picks from it:
+    # vjp_all(needed, g, y, *operands, **params) → {operand number: downstream}
+    # jvp_all(tangents by operand number, y, *operands, **params) → tangent of y
+    vjp_all: Callable[..., Any] | None = None
+    jvp_all: Callable[..., Any] | None = None
+    partial_upstream = False  # whether vjp_all is given None, not zeros, where nothing came
+
     def __init__(
         self,
         name: str,
@@ -34,10 +41,12 @@ class Primitive:
         domain: Callable[..., Any] | None = None,
         smooth: Callable[..., Any] | None = None,
         kink: str | None = None,
+        gate: str | None = None,
         numeric: str = "same",
         outputs: int = 1,
         operands: tuple[str, ...] | None = None,
         doc: str | None = None,
+        registered: bool = True,
     ):
         self.name = name
         self.module = getattr(sys._getframe(2), "f_globals", {}).get("__name__", "")
@@ -54,6 +63,7 @@ class Primitive:
         self.domain = domain
         self.smooth = smooth
         self.kink = kink
+        self.gate = gate
         self.numeric = numeric
         self.outputs = outputs
         self.__name__ = name
@@ -65,12 +75,15 @@ class Primitive:
             self.differentiable |= -1 << len(has)
         self.rank_free = False
         self.local_rules = (
-            tuple(0 if d is CONSTANT else d.rule for d in derivatives)
+            tuple(d.rule if isinstance(d, Local) else 0 for d in derivatives)
             if not self.variadic and all(isinstance(d, Local | Constant) for d in derivatives)
             else None
         )
+        # Linear in all operands together: its rules can read nothing but masks and indices.
+        self.jointly_linear = all(d is CONSTANT or getattr(d, "joint", False) for d in derivatives)
         self.reads_cache: dict[Any, Any] = {}
-        register(self)
+        if registered:
+            register(self)
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
         return apply(self, operands, params)
@@ -85,6 +98,14 @@ class Primitive:
     def masks(self, count: int) -> tuple[bool, ...]:
         """For each of `count` operands, whether it is constant: a mask or an index."""
         return tuple(self.derivative(i) is CONSTANT for i in range(count))
+
+    def constant_reads(self, outputs: int, operands: int) -> tuple[bool, ...]:
+        """What the rules of a jointly linear primitive may read: its constant operands."""
+        found = self.reads_cache.get((outputs, operands))
+        if found is None:
+            found = (False,) * outputs + self.masks(operands)
+            self.reads_cache[outputs, operands] = found
+        return found
 
     def position(self, operand: int) -> tuple[int, ...]:
         """What a rule is told about which operand it is for: the number of a variadic one."""

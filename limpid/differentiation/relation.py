@@ -3,8 +3,9 @@
 Every axis of every operand and output carries a label, as in an einsum. A label that an operand
 and the output share is *mapped* (index i reads index i), unless it is listed as *moved* (each
 index reads at most one index, not its own: flip, roll, gather) or *mixed* (every index reads the
-whole axis: softmax, cumsum). A label of the operand alone is *contracted*; one of the output
-alone is new. An axis made of several others (reshape) carries a tuple of labels, slowest first.
+whole axis: softmax, cumsum). A label of the operand alone is *contracted*, unless it is moved:
+then at most one index of it is read (x[:, 3]). One of the output alone is new. An axis made of
+several others (reshape) carries a tuple of labels, slowest first.
 """
 
 from __future__ import annotations
@@ -85,14 +86,16 @@ def reduction_relation(rank: int, axes: Sequence[int], keepdims: bool) -> Relati
     return Relation((tuple(range(rank)),), (output,))
 
 
-def along_relation(rank: int, axes: Sequence[int], how: str, operands: int = 1) -> Relation:
-    """The given axes moved or mixed, the others mapped; the same for each operand."""
+def along_relation(
+    rank: int, axes: Sequence[int], how: str, operands: int = 1, outputs: int = 1
+) -> Relation:
+    """The given axes moved or mixed, the others mapped; the same for each operand and output."""
     labels = tuple(range(rank))
     marked = frozenset(axes)
     empty: frozenset[Label] = frozenset()
     return Relation(
         (labels,) * operands,
-        (labels,),
+        (labels,) * outputs,
         moved=marked if how == "moved" else empty,
         mixed=marked if how == "mixed" else empty,
     )
@@ -103,10 +106,10 @@ def structure(relation: Relation, operand: int, output: int = 0) -> str:
 
     "diagonal", "selection" (at most one entry in each row), "block" (block diagonal) or "dense".
     """
-    source = set(atoms(relation.operands[operand]))
-    target = set(atoms(relation.outputs[output]))
-    shared = source & target
-    kept = shared - relation.mixed
+    read, made = atoms(relation.operands[operand]), atoms(relation.outputs[output])
+    source, target = set(read), set(made)
+    kept = (source & (target | relation.moved)) - relation.mixed
     if source - kept:
-        return "block" if kept else "dense"
-    return "selection" if source & relation.moved or target - source else "diagonal"
+        return "block" if kept & target else "dense"
+    repeated = len(read) > len(source) or len(made) > len(target)  # x[i, i], not a square Jacobian
+    return "selection" if source & relation.moved or target - source or repeated else "diagonal"

@@ -15,10 +15,10 @@ from limpid.differentiation.rules import downstream, fit, scale
 from limpid.differentiation.saved import checked, saved_tensors, saved_values, zeros
 from limpid.errors import NoGradientError, SeedError
 from limpid.graph.context import context, is_grad_enabled
-from limpid.graph.node import Freed, Node, Origin, reachable
+from limpid.graph.node import Freed, Leaf, Node, Origin, reachable
 from limpid.graph.registry import operation, operations
 from limpid.graph.source import capture, describe
-from limpid.tensor import Tensor, asarray, keep_gradient, kept_gradients
+from limpid.tensor import Tensor, kept_gradients, to_array
 
 ndarray = np.ndarray
 Gradients = dict[Node, Any]  # node → gradient, or a list of them where it has several outputs
@@ -29,13 +29,14 @@ def reverse(
     seeds: Sequence[Any],
     wanted: Sequence[Node] | None,
     recording: bool,
+    since: int = 0,
 ) -> tuple[Gradients, list[Node]]:
     """Gradients of Σ seed·output at the wanted nodes, or at all leaves when wanted is None.
 
-    Seeds are arrays, and so are the gradients; tensors, both, when recording. Also returned are
-    the nodes that were passed through.
+    Seeds are arrays, and so are the gradients; tensors, both, when recording. What was made before
+    node number `since` is constant. Also returned are the nodes that were passed through.
     """
-    nodes = reachable([y.node for y in outputs], wanted or ())
+    nodes = reachable([y.node for y in outputs], wanted or (), since)
     active = None if wanted is None else _depending(nodes, wanted)
     gradients: Gradients = {}
     finished: Gradients = {}
@@ -78,13 +79,18 @@ def _pull_elementwise(
 ) -> None:
     """Numbers through an elementwise node: the same as `_pull`, without its generality."""
     saved = node.saved
-    if type(saved) is not tuple or node.versions is not None:
+    if type(saved) is not tuple:
         saved = checked(node)
     for i, parent in enumerate(node.inputs):
-        if type(parent) is not Node or not parent.requires_grad:
+        if type(parent) is not Node:
             continue
-        if active is not None and parent not in active:
+        if type(parent.op) is Leaf:
+            _notice_writes(parent.op, node)
+        if not parent.requires_grad or (active is not None and parent not in active):
             continue
+        outputs, index = parent.outputs, node.indices[i]
+        if len(outputs) > 1 and outputs[index].dtype.kind != "float":
+            continue  # indices that came along with values
         rule = rules[i]
         if type(rule) is int:
             if not rule:
@@ -96,9 +102,7 @@ def _pull_elementwise(
                 passed = scale(g, local)
             else:
                 passed = g * local
-        outputs = parent.outputs
         if len(outputs) > 1:
-            index = node.indices[i]
             _accumulate(gradients, parent, index, fit(passed, outputs[index], node.op))
             continue
         spec = outputs[0]
@@ -106,6 +110,13 @@ def _pull_elementwise(
             passed = fit(passed, spec, node.op)
         held = gradients.get(parent)
         gradients[parent] = passed if held is None else held + passed
+
+
+def _notice_writes(leaf: Leaf, node: Node) -> None:
+    """If the leaf was assigned to since the node was made: does the node need the old value?"""
+    storage = leaf.storage
+    if storage is not None and storage.version > node.number:
+        checked(node)
 
 
 def _pull_recording(node: Node, g: Any, gradients: Gradients, active: set[Node] | None) -> None:
@@ -130,21 +141,32 @@ def _pull(
     """Send the gradient of one node on to its inputs."""
     op: Any = node.op
     operands, y = values
-    if len(node.outputs) > 1:
+    if len(node.outputs) > 1 and not op.partial_upstream:
         g = _complete(g, node, recording)
-    for i, parent in enumerate(node.inputs):
-        if type(parent) is not Node or not parent.requires_grad:
-            continue
-        if active is not None and parent not in active:
-            continue
-        if not op.differentiable >> i & 1:
-            continue
+    needed = [
+        i
+        for i, parent in enumerate(node.inputs)
+        if type(parent) is Node
+        and parent.requires_grad
+        and (active is None or parent in active)
+        and op.differentiable >> i & 1
+        and (len(parent.outputs) == 1 or parent.outputs[node.indices[i]].dtype.kind == "float")
+    ]
+    shares: Any = None
+    if op.vjp_all is not None and needed:
+        if recording:
+            context.state.origin = Origin(node, needed[0], "edge")
+        shares = op.vjp_all(needed, g, y, *operands, **node.params)
+    for i in needed:
         if recording:
             context.state.origin = Origin(node, i, "edge")
-        passed = downstream(op, i, g, y, operands, node.params)
+        passed = shares[i] if shares else downstream(op, i, g, y, operands, node.params)
         if passed is not None:
-            index = node.indices[i]
-            _accumulate(gradients, parent, index, fit(passed, parent.outputs[index], op))
+            parent, index = node.inputs[i], node.indices[i]
+            spec = parent.outputs[index]
+            if passed.shape != spec.shape or passed.dtype is not spec.dtype.storage:
+                passed = fit(passed, spec, op)
+            _accumulate(gradients, parent, index, passed)
 
 
 def _accumulate(gradients: Gradients, node: Any, index: int, g: Any) -> None:
@@ -180,6 +202,8 @@ def backward(
         raise NoGradientError(_why_none(output))
     recording = create_graph or context.state.recorder is not None
     seed = seed_for(output, gradient, recording)
+    if context.state.passes is not None:
+        context.state.passes.reverse += 1
     found, nodes = reverse([output], [seed], None, recording)
     for node, g in found.items():
         if node.is_leaf:
@@ -195,9 +219,13 @@ def backward(
 
 def _add_to_grad(node: Node, index: int, g: Any) -> None:
     kept = kept_gradients(node)
-    held = kept.get(index) if kept else None
-    made = g if isinstance(g, Tensor) else Tensor(None, 0, np.asarray(g))
-    keep_gradient(node, index, made if held is None else held + made)
+    if kept is None:
+        kept = node.retained = {}
+    held = kept.get(index)
+    # A tensor of its own: `p.grad *= 2` rebinds it, and the same g may go to others.
+    recorded = isinstance(g, Tensor)
+    made = Tensor(g.node, g.index, g._value) if recorded else Tensor(None, 0, np.asarray(g))
+    kept[index] = made if held is None else held + made
 
 
 def _free(nodes: list[Node]) -> None:
@@ -206,7 +234,6 @@ def _free(nodes: list[Node]) -> None:
     for node in nodes:
         if node.inputs:
             node.saved = freed
-            node.versions = None
 
 
 def seed_for(output: Tensor, gradient: Any, recording: bool) -> Any:
@@ -220,7 +247,9 @@ def seed_for(output: Tensor, gradient: Any, recording: bool) -> Any:
             )
         ones = np.ones(spec.shape, spec.dtype.storage)
         return Tensor(None, 0, ones) if recording else ones
-    given = asarray(gradient)
+    given = gradient
+    if not isinstance(given, Tensor):  # its owner may write into it, and into what came of it
+        given = Tensor(None, 0, np.array(to_array(gradient)))
     if given.shape != spec.shape:
         raise SeedError(
             f"the upstream gradient has shape {given.shape} but the output has shape {spec.shape}"

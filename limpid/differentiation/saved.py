@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from limpid.errors import FreedError, OverwrittenError
-from limpid.graph.node import Freed, Node, Spec
+from limpid.graph.dtype import as_dtype
+from limpid.graph.node import Freed, Leaf, Node, Spec
+from limpid.graph.registry import operations
 from limpid.graph.source import describe
 from limpid.tensor import Tensor
 
@@ -20,13 +22,21 @@ def zeros(spec: Spec, recording: bool = False) -> Any:
 
 def saved_values(node: Node) -> tuple[list[Any], Any]:
     """Operands and outputs as the rules of this node may read them: arrays, else specs."""
-    saved = checked(node)
+    saved = node.saved
+    if type(saved) is not tuple:
+        saved = checked(node)
     count = len(node.outputs)
-    operands = [
-        x.outputs[i] if v is None else v
-        for x, i, v in zip(node.inputs, node.indices, saved[count:], strict=True)
-    ]
-    return operands, saved[0] if count == 1 else saved[:count]
+    operands = []
+    for x, i, v in zip(node.inputs, node.indices, saved[count:]):
+        if v is None:
+            operands.append(x.outputs[i])
+        else:
+            if type(x) is Node and not x.inputs:
+                check_version(x, node)
+            operands.append(v)
+    if count == 1:
+        return operands, node.outputs[0] if saved[0] is None else saved[0]
+    return operands, tuple([spec if v is None else v for spec, v in zip(node.outputs, saved)])
 
 
 def saved_tensors(node: Node) -> tuple[list[Any], Any]:
@@ -36,16 +46,41 @@ def saved_tensors(node: Node) -> tuple[list[Any], Any]:
             Tensor(x, i, None) if type(x) is Node else x
             for x, i in zip(node.inputs, node.indices, strict=True)
         ]
+        operands = _promoted(node, operands)
         made = tuple(Tensor(node, k, None) for k in range(len(node.outputs)))
         return operands, made[0] if len(made) == 1 else made
     saved = checked(node)
     count = len(node.outputs)
     operands = [
-        x if type(x) is not Node else x.outputs[i] if v is None else Tensor(x, i, v)
+        x if type(x) is not Node else x.outputs[i] if v is None else _tensor(x, i, v)
         for x, i, v in zip(node.inputs, node.indices, saved[count:], strict=True)
     ]
-    made = tuple(None if v is None else Tensor(node, k, v) for k, v in enumerate(saved[:count]))
-    return operands, made[0] if count == 1 else made
+    outputs = [
+        spec if v is None else Tensor(node, k, v)
+        for k, (spec, v) in enumerate(zip(node.outputs, saved))
+    ]
+    return operands, outputs[0] if count == 1 else tuple(outputs)
+
+
+def _tensor(node: Node, index: int, value: Any) -> Tensor:
+    """A saved operand as part of the graph; an integer that was saved as a float is a constant."""
+    same = value.dtype is node.outputs[index].dtype.storage
+    return Tensor(node, index, value) if same else Tensor(None, 0, value)
+
+
+def _promoted(node: Node, operands: list[Any]) -> list[Any]:
+    """The operands, integers as floats where they are computed with as such (see `_promote`)."""
+    op: Any = node.op
+    dtype = node.outputs[0].dtype
+    if op.numeric not in ("same", "float") or dtype.kind != "float":
+        return operands
+    masks = op.masks(len(operands))
+    return [
+        x
+        if mask or not hasattr(x, "dtype") or as_dtype(x.dtype).kind == "float"
+        else operations["astype"](x, dtype)
+        for x, mask in zip(operands, masks, strict=True)
+    ]
 
 
 def checked(node: Node) -> tuple[Any, ...]:
@@ -53,17 +88,25 @@ def checked(node: Node) -> tuple[Any, ...]:
     saved = node.saved
     if type(saved) is Freed:
         raise FreedError(
-            f"the values saved by {node.op.name} at {describe(node.source)} were freed by the "
-            f"backward pass at {describe(saved.source)}\n"
+            f"the values that {node.op.name} saved for its gradient were freed\n"
+            f"  saved at {describe(node.source)}\n"
+            f"  freed by the backward pass at {describe(saved.source)}\n"
             "remedy: pass retain_graph=True to the first backward()"
         )
-    if node.versions is not None:
-        for storage, version in node.versions:
-            if storage.version != version:
-                raise OverwrittenError(
-                    f"a value that the gradient of {node.op.name} needs was overwritten\n"
-                    f"  saved at {describe(node.source)}\n"
-                    f"  overwritten at {describe(storage.written)}\n"
-                    "remedy: run backward() before the assignment, or compute with a copy"
-                )
-    return saved  # type: ignore[no-any-return]  # a tuple unless freed
+    first = len(node.outputs)
+    for i, x in enumerate(node.inputs):
+        if type(x) is Node and not x.inputs and saved[first + i] is not None:
+            check_version(x, node)
+    return saved
+
+
+def check_version(leaf: Node, reader: Node) -> None:
+    """Raise OverwrittenError if the slot was assigned to after the reader was made."""
+    storage = leaf.op.storage if isinstance(leaf.op, Leaf) else None
+    if storage is not None and storage.version > reader.number:
+        raise OverwrittenError(
+            f"a value that the gradient of {reader.op.name} needs was overwritten\n"
+            f"  saved at {describe(reader.source)}\n"
+            f"  overwritten at {describe(storage.written)}\n"
+            "remedy: run backward() before the assignment, or compute with a copy"
+        )

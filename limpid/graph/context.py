@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any, NamedTuple
 
 from limpid.graph.node import Origin
@@ -15,14 +17,27 @@ from limpid.graph.source import Source, capture
 class State:
     """The settings of one thread."""
 
-    __slots__ = ("grad_enabled", "origin", "origin_source", "recorder", "scope", "transforming")
+    __slots__ = (
+        "grad_enabled",
+        "journal",
+        "module",
+        "origin",
+        "origin_source",
+        "passes",
+        "recorder",
+        "scope",
+        "transforming",
+    )
 
     def __init__(self) -> None:
         self.grad_enabled = True
+        self.module: Any = None  # the limpid.nn.Module whose forward runs
         self.scope = ""  # the module path
         self.origin: Origin | None = None  # while a backward rule records
         self.origin_source: Source | None = None
         self.recorder: Any = None  # limpid.transforms.recording.Recorder while one is active
+        self.journal: Any = None  # limpid.storage.Journal while writes are noted
+        self.passes: Any = None  # limpid.transforms.passes.Passes while passes are counted
         self.transforming = 0  # how many functional transforms are running
 
 
@@ -66,7 +81,11 @@ class no_grad:  # noqa: N801  # a context manager and decorator, spelled as in P
 
     enabled = False
 
-    def __init__(self) -> None:
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """`@no_grad` without parentheses decorates, too."""
+        return super().__new__(cls) if function is None else cls()(function)
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
         self._before: list[bool] = []
 
     def __enter__(self) -> None:
@@ -77,14 +96,33 @@ class no_grad:  # noqa: N801  # a context manager and decorator, spelled as in P
         context.state.grad_enabled = self._before.pop()
 
     def __call__(self, function: Any) -> Any:
-        from functools import wraps
+        mode = type(self)
 
         @wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)():
+            with mode():
                 return function(*args, **kwargs)
 
-        return wrapped
+        @wraps(function)
+        def generating(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            return (yield from _resumed_in(mode, function(*args, **kwargs)))
+
+        return generating if isgeneratorfunction(function) else wrapped
+
+
+def _resumed_in(mode: Callable[[], Any], generator: Generator[Any, Any, Any]) -> Any:
+    """What the generator makes; the mode is in force while it runs, not between."""
+    resume, sent = generator.send, None
+    while True:
+        try:
+            with mode():
+                made = resume(sent)
+        except StopIteration as end:
+            return end.value
+        try:
+            resume, sent = generator.send, (yield made)
+        except BaseException as error:
+            resume, sent = generator.throw, error
 
 
 class enable_grad(no_grad):  # noqa: N801  # the opposite of no_grad, spelled as in PyTorch

@@ -65,6 +65,7 @@ float64 = DType("float64", np.float64)
 
 ALL = (bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, float32, float64)
 _BY_STORAGE = {d.storage: d for d in ALL}
+STORED = frozenset(_BY_STORAGE)  # the NumPy dtypes that limpid has, in the machine's byte order
 _BY_NAME = {d.name: d for d in ALL}
 _default_float = float32
 
@@ -93,7 +94,9 @@ def as_dtype(given: Any) -> DType:
     try:
         return dtype_of(np.dtype(given))
     except TypeError:
-        raise DTypeError(f"{given!r} is not an element type; use one of {', '.join(_BY_NAME)}") from None
+        raise DTypeError(
+            f"{given!r} is not an element type; use one of {', '.join(_BY_NAME)}"
+        ) from None
 
 
 def default_float() -> DType:

@@ -38,7 +38,7 @@ class Graph:
         object.__setattr__(self, "nodes", tuple(n for n in nodes if n not in leaves))
 
     def evaluate(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Run on NumPy: (values of the outputs, new values of the slots written). Writes nothing."""
+        """Run on NumPy: (values of the outputs, new values of the slots). Writes nothing."""
         values: dict[Node, Any] = dict(zip(self.inputs.values(), inputs, strict=True))
         for node in self.slots.values():
             values[node] = node.op.evaluate((), {})
@@ -57,6 +57,17 @@ class Graph:
         return named
 
     def constants(self) -> dict[str, Any]:
+        """The arrays that the nodes own, as `c1`, `c2`, …, and those of graphs in their params."""
+        found = self.own_constants()
+        names = self.names()
+        for node in self.nodes:
+            for key, value in node.params.items():
+                if isinstance(value, Graph):
+                    inner = f"{names[node]}_{key}_"
+                    found.update((inner + name, x) for name, x in value.constants().items())
+        return found
+
+    def own_constants(self) -> dict[str, Any]:
         """The arrays that the nodes own, as `c1`, `c2`, …, each once."""
         found: dict[int, Any] = {}
         for x in self._operands():
@@ -86,6 +97,9 @@ class Graph:
             expected = node.op.specs(input_specs(node), node.params)  # type: ignore[attr-defined]  # inner nodes hold primitives
             if tuple(expected) != tuple(node.outputs):
                 raise GraphError(f"{node!r} should have outputs {expected}")
+            for value in node.params.values():
+                if isinstance(value, Graph):
+                    value.check()
             seen.add(node)
 
 

@@ -41,9 +41,7 @@ class Spec:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Spec) and self.shape == other.shape and self.dtype is other.dtype
-        )
+        return isinstance(other, Spec) and self.shape == other.shape and self.dtype is other.dtype
 
     def __hash__(self) -> int:
         return hash((self.shape, self.dtype))
@@ -95,7 +93,6 @@ class Node:
         "saved",
         "scope",
         "source",
-        "versions",
     )
 
     op: Operation
@@ -109,7 +106,6 @@ class Node:
     number: int
     requires_grad: bool
     saved: Any  # a tuple, None while recording, or Freed
-    versions: Any  # ((storage, version), …) of the slots among the saved values, or None
     retained: dict[int, Any] | None  # gradients kept by retain_grad: output number → gradient
 
     def __init__(
@@ -124,7 +120,6 @@ class Node:
         source: Source | None,
         requires_grad: bool,
         saved: Any = None,
-        versions: Any = None,
     ):
         self.op = op
         self.inputs = inputs
@@ -136,7 +131,6 @@ class Node:
         self.source = source
         self.requires_grad = requires_grad
         self.saved = saved
-        self.versions = versions
         self.retained = None
         self.number = next_number()
 
@@ -186,20 +180,21 @@ def first_outputs(count: int) -> tuple[int, ...]:
     return INDICES[count] if count < 16 else (0,) * count
 
 
-def reachable(outputs: Iterable[Any], stop: Iterable[Node] = ()) -> list[Node]:
+def reachable(outputs: Iterable[Any], stop: Iterable[Node] = (), since: int = 0) -> list[Node]:
     """All nodes that the outputs depend on, oldest first, without recursion.
 
-    Nodes in `stop` are included but not looked behind. Constants among outputs are passed over.
+    Nodes in `stop` are included but not looked behind; nodes made before number `since` are left
+    out. Constants among outputs are passed over.
     """
     seen = set(stop)
     stack = []
     for node in outputs:
-        if type(node) is Node and node not in seen:
+        if type(node) is Node and node not in seen and node.number >= since:
             seen.add(node)
             stack.append(node)
     while stack:
         for parent in stack.pop().inputs:
-            if type(parent) is Node and parent not in seen:
+            if type(parent) is Node and parent not in seen and parent.number >= since:
                 seen.add(parent)
                 stack.append(parent)
     return sorted(seen, key=attrgetter("number"))

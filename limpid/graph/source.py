@@ -8,36 +8,56 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
+import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from types import CodeType
+from opcode import opmap
+from types import CodeType, FrameType
+
+import numpy as np
 
 from limpid.errors import PACKAGE
 
-Source = tuple[CodeType, int]
+# A tensor given to a Python function of NumPy's belongs to the line that called that function.
+_HIDDEN = (PACKAGE + os.sep, os.path.dirname(np.__file__) + os.sep)
+_STORE = opmap["STORE_SUBSCR"]
 
 
 class _Internal(dict[str, bool]):
-    """File name → does it belong to limpid; filled as names are met."""
+    """File name → does it belong to limpid or to NumPy; filled as names are met."""
 
     def __missing__(self, filename: str) -> bool:
-        internal = self[filename] = filename.startswith(PACKAGE)
+        internal = self[filename] = filename.startswith(_HIDDEN)
         return internal
 
 
-_internal = _Internal()
+internal = _Internal()
 
 
-def capture() -> Source | None:
-    """The instruction of the nearest frame outside limpid; None if there is none."""
-    frame = sys._getframe(1)
-    while _internal[frame.f_code.co_filename]:
-        if frame.f_back is None:
-            return None
+def capture(depth: int = 1) -> Source | None:
+    """The instruction of the nearest frame outside limpid; None if there is none.
+
+    `depth` frames are known to be limpid's: passing over them is cheaper than looking at them,
+    since the interpreter makes an object of every frame that is looked at.
+    """
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        if not internal[code.co_filename]:
+            return code, frame.f_lasti
         frame = frame.f_back
-    return frame.f_code, frame.f_lasti
+    return None
+
+
+def is_item_assignment(source: Source | None) -> bool:
+    """Whether the instruction is `z[i] = …`."""
+    if source is None or isinstance(source, Location):
+        return False
+    code, instruction = source
+    return instruction >= 0 and code.co_code[instruction] == _STORE
 
 
 @dataclass(frozen=True)
@@ -69,19 +89,20 @@ class Location:
         return b" ".join(part.strip() for part in encoded).decode()
 
 
+Source = tuple[CodeType, int] | Location  # an instruction, or a place given as such
+
+
 @lru_cache(maxsize=4096)
 def locate(source: Source | None) -> Location | None:
     """The location of a source, with columns where the interpreter kept them."""
-    if source is None:
-        return None
+    if source is None or isinstance(source, Location):
+        return source
     code, instruction = source
     line, end_line, column, end_column = next(
         islice(code.co_positions(), max(instruction, 0) // 2, None), (None,) * 4
     )
     line = line or code.co_firstlineno
-    return Location(
-        code.co_filename, line, code.co_qualname, column, end_line or line, end_column
-    )
+    return Location(code.co_filename, line, code.co_qualname, column, end_line or line, end_column)
 
 
 def describe(source: Source | None) -> str:
@@ -93,27 +114,79 @@ def describe(source: Source | None) -> str:
     return f"{location}: {text}" if text else str(location)
 
 
-def operand_names(source: Source | None, count: int) -> list[str | None]:
-    """The user's own spelling of each operand of a call or operator, where it can be told."""
+def target_name(source: Source | None) -> str | None:
+    """`q` for the source of `W @ x` in the line `q = W @ x`: the name that a value is given."""
+    location = locate(source)
+    if location is None or location.column is None:
+        return None
+    line = linecache.getline(location.file, location.line)
+    try:
+        statement = ast.parse(line.strip()).body
+    except SyntaxError:
+        return None
+    indent = len(line) - len(line.lstrip())
+    for part in statement:
+        if (
+            isinstance(part, ast.Assign)
+            and isinstance(part.targets[0], ast.Name)
+            and part.value.col_offset + indent == location.column
+            and part.value.end_col_offset == (location.end_column or 0) - indent
+        ):
+            return part.targets[0].id
+    return None
+
+
+def operand_names(source: Source | None, count: int, operation: str) -> list[str | None]:
+    """The user's own spelling of each operand of a call or operator, where it can be told.
+
+    A call is trusted only if it names the operation: the arguments of `model(images)` are not
+    those of the layers within.
+    """
     location = locate(source)
     nothing: list[str | None] = [None] * count
     if location is None or not location.text:
         return nothing
     try:
-        tree = ast.parse(location.text.strip(), mode="eval").body
-    except SyntaxError:
+        tree: ast.AST = ast.parse(location.text.strip()).body[0]
+    except (SyntaxError, IndexError):
         return nothing
-    if isinstance(tree, ast.BinOp):
-        parts: list[ast.expr] = [tree.left, tree.right]
-    elif isinstance(tree, ast.Compare):
-        parts = [tree.left, *tree.comparators]
-    elif isinstance(tree, ast.UnaryOp):
-        parts = [tree.operand]
-    elif isinstance(tree, ast.Call):
-        parts = list(tree.args)
-        if isinstance(tree.func, ast.Attribute) and len(parts) < count:
-            parts.insert(0, tree.func.value)
-    else:
-        return nothing
-    names: list[str | None] = [ast.unparse(part) for part in parts[:count]]
+    tree = tree.value if isinstance(tree, ast.Expr) else tree
+    parts = _operands(tree, count, operation, location)[:count]
+    names: list[str | None] = [ast.unparse(part) for part in parts]
     return names + [None] * (count - len(names))
+
+
+def _operands(tree: ast.AST, count: int, operation: str, location: Location) -> list[ast.expr]:
+    """The parts of an expression that are operands of the operation, as far as it shows."""
+    match tree:
+        case ast.BinOp():
+            return [tree.left, tree.right]
+        case ast.AugAssign():
+            return [tree.target, tree.value]
+        case ast.Compare():
+            return [tree.left, *tree.comparators]
+        case ast.UnaryOp():
+            return [tree.operand]
+        case ast.Subscript() if operation in ("get_item", "set_item"):
+            return [tree.value]
+        case ast.Call() if _calls(tree, operation):
+            parts = list(tree.args)
+            if parts and isinstance(parts[0], ast.List | ast.Tuple):
+                return parts[0].elts if len(parts[0].elts) == count else []
+            if len(parts) < count and isinstance(tree.func, ast.Attribute):
+                return [] if _is_module(tree.func.value, location) else [tree.func.value, *parts]
+            return parts
+    return []
+
+
+def _is_module(part: ast.expr, location: Location) -> bool:
+    """Whether it begins with a name that the file imports: `np.stack` does, `x.sum` does not."""
+    root = ast.unparse(part).partition(".")[0]
+    imports = (line for line in linecache.getlines(location.file) if "import " in line)
+    return any(root in re.findall(r"\w+", line) for line in imports)
+
+
+def _calls(tree: ast.Call, operation: str) -> bool:
+    function = tree.func
+    called = function.attr if isinstance(function, ast.Attribute) else ast.unparse(function)
+    return called in operation or operation in called

@@ -1,11 +1,11 @@
 """Graphs as text, and text as graphs. The text has Python's syntax but is never executed.
 
-    def graph(x: float32[32, 784]):
-        fc1.weight: state[float32[32, 784]]
-        v1: float32[784, 32] = permute_dims(fc1.weight, axes=(1, 0))  # train.py:12
-        v2: float32[32, 32] = matmul(x, v1)  # train.py:12  fc1
-        fc1.weight = v9
-        return v2
+def graph(x: float32[32, 784]):
+    fc1.weight: state[float32[32, 784]]
+    v1: float32[784, 32] = permute_dims(fc1.weight, axes=(1, 0))  # train.py:12
+    v2: float32[32, 32] = matmul(x, v1)  # train.py:12  fc1
+    fc1.weight = v9
+    return v2
 """
 
 from __future__ import annotations
@@ -31,20 +31,22 @@ def format_graph(graph: Graph, name: str = "graph", comments: bool = True) -> st
     return "\n".join(_lines(graph, name, comments)) + "\n"
 
 
-def _lines(graph: Graph, name: str, comments: bool) -> list[str]:
+def _lines(graph: Graph, name: str, comments: bool, prefix: str = "") -> list[str]:
     names: dict[Node, str] = {n: slot_text(s) for n, s in graph.names().items()}
-    constants = {id(x): c for c, x in graph.constants().items()}
+    owned = {prefix + c: x for c, x in graph.own_constants().items()}
+    constants = {id(x): c for c, x in owned.items()}
     inputs = ", ".join(f"{n}: {_spec_text(x.outputs[0])}" for n, x in graph.inputs.items())
     lines = [f"def {name}({inputs}):"]
     for node in graph.slots.values():
         lines.append(f"    {names[node]}: state[{_spec_text(node.outputs[0])}]")
-    for constant, x in graph.constants().items():
+    for constant, x in owned.items():
         value = repr(x.tolist()) if x.size <= SMALL else "..."
         lines.append(f"    {constant}: constant[{_spec_text(spec_of(x))}] = {value}")
     for node in graph.nodes:
         for key, value in node.params.items():
             if isinstance(value, Graph):
-                body = _lines(value, f"{names[node]}_{key}", comments)
+                inner = f"{names[node]}_{key}"
+                body = _lines(value, inner, comments, f"{prefix}{inner}_")
                 lines.extend("    " + line for line in body)
         lines.append("    " + _node_line(node, names, constants, comments))
     for slot, reference in graph.writes.items():
@@ -117,9 +119,12 @@ def parse_graph(text: str, constants: Mapping[str, Any] | None = None) -> Graph:
 
 
 class _Parser:
-    def __init__(self, function: ast.FunctionDef, constants: Mapping[str, Any]):
+    def __init__(
+        self, function: ast.FunctionDef, constants: Mapping[str, Any], nested: bool = False
+    ) -> None:
         self.function = function
         self.given = constants
+        self.nested = nested  # gradients flow through floats, as in the body of a scan
         self.values: dict[str, Any] = {}  # name → node, constant or nested graph
         self.inputs: dict[str, Node] = {}
         self.slots: dict[str, Node] = {}
@@ -136,7 +141,7 @@ class _Parser:
     def _statement(self, statement: ast.stmt) -> None:
         match statement:
             case ast.FunctionDef():
-                self.values[statement.name] = _Parser(statement, self.given).graph()
+                self.values[statement.name] = _Parser(statement, self.given, True).graph()
             case ast.AnnAssign(annotation=ast.Subscript(value=ast.Name(id="state"), slice=spec)):
                 name = _slot_name(statement.target)
                 self.slots[name] = self._leaf(ast.unparse(statement.target), spec)
@@ -155,7 +160,9 @@ class _Parser:
 
     def _leaf(self, key: str, spec: Any) -> Node:
         leaf = Leaf(key)
-        node = Node(leaf, (), (), NO_PARAMS, (_spec(spec),), "", None, None, False)
+        expected = _spec(spec)
+        open_ = self.nested and expected.dtype.kind == "float"
+        node = Node(leaf, (), (), NO_PARAMS, (expected,), "", None, None, open_)
         self.values[key] = node
         return node
 
@@ -178,9 +185,12 @@ class _Parser:
         params = {k.arg: self._param(k.value) for k in call.keywords if k.arg}
         if not any(indices):
             indices = first_outputs(len(inputs))
-        return Node(
-            primitives[name], inputs, indices, params or NO_PARAMS, outputs, "", None, None, False
+        op = primitives[name]
+        open_ = any(
+            type(x) is Node and x.requires_grad and op.differentiable >> i & 1
+            for i, x in enumerate(inputs)
         )
+        return Node(op, inputs, indices, params or NO_PARAMS, outputs, "", None, None, open_)
 
     def _param(self, value: ast.expr) -> Any:
         if isinstance(value, ast.Name) and value.id in self.values:

@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons and logic."""
+"""Arithmetic, comparisons, choice and logic."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import numpy as np
 
 from limpid.differentiation.elementwise import broadcast, elementwise
 from limpid.differentiation.primitive import Primitive
+from limpid.errors import DTypeError
 from limpid.graph.dtype import result_type
 from limpid.graph.node import Spec
+from limpid.graph.registry import operation
+from limpid.tensor import Tensor
+
+LARGE = 20_000  # elements from which choosing by bit patterns is faster than by branches
+_BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 add = elementwise("add", np.add, local=[1, 1], math="{a} + {b}", label="_ + _")
 subtract = elementwise("subtract", np.subtract, local=[1, -1], math="{a} - {b}", label="_ - _")
@@ -31,6 +37,15 @@ divide = elementwise(
 )
 negative = elementwise("negative", np.negative, local=[-1], math="-{x}", label="-_")
 positive = elementwise("positive", np.positive, local=[1], math="{x}", label="+_")
+square = elementwise("square", np.square, local=[lambda y, x: 2 * x], math="{x}^2")
+reciprocal = elementwise(
+    "reciprocal",
+    lambda x: np.divide(1.0, x),
+    local=[lambda y, x: -y * y],
+    math=r"\frac{1}{{x}}",
+    numeric="float",
+    domain=lambda x: x != 0,
+)
 
 equal = elementwise("equal", np.equal, local=[0, 0], math="{a} = {b}", numeric="bool")
 not_equal = elementwise(
@@ -45,13 +60,53 @@ greater_equal = elementwise(
     "greater_equal", np.greater_equal, local=[0, 0], math=r"{a} \ge {b}", numeric="bool"
 )
 
-where = elementwise(
+
+def choose(condition: Any, a: Any, b: Any) -> Any:
+    """`np.where`, which loses much time on mispredicted branches where the condition has no order.
+
+    (a − b)·c + b on the bit patterns, in integers that wrap around, gives exactly a or b.
+    """
+    if np.size(condition) < LARGE or condition.dtype != bool:
+        return np.where(condition, a, b)
+    dtype = np.result_type(a, b)
+    bits = _BITS.get(dtype.itemsize)
+    if bits is None:
+        return np.where(condition, a, b)
+    # one-dimensional at least: scalars would warn of the overflow
+    other = np.atleast_1d(np.asarray(b, dtype)).view(bits)
+    chosen = np.asarray(a, dtype).view(bits) - other
+    chosen = np.multiply(chosen, condition, dtype=bits)
+    return np.add(chosen, other, out=chosen).view(dtype)
+
+
+_where = elementwise(
     "where",
-    np.where,
-    local=[None, lambda y, condition, a, b: condition, lambda y, condition, a, b: ~condition],
+    choose,
+    local=[
+        None,
+        lambda y, condition, a, b: condition,
+        lambda y, condition, a, b: logical_not(condition),
+    ],
     math=r"\begin{cases} {a} & {condition} \\ {b} & \text{else} \end{cases}",
     operands=("condition", "a", "b"),
 )
+
+
+@operation
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Takes a where the condition holds, b elsewhere. What was not chosen receives exactly zero.
+
+    The condition is boolean; other numbers count as true where they are not zero.
+
+    >>> import numpy as np, limpid
+    >>> limpid.where(np.array([True, False]), limpid.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
+    if not isinstance(condition, Tensor):
+        condition = np.asarray(condition)
+    if condition.dtype != bool:
+        condition = condition != 0
+    return _where(condition, a, b)
 
 
 def _logic(name: str, forward: np.ufunc, math: str, numeric: str = "any") -> Primitive:
@@ -63,13 +118,16 @@ def _logic(name: str, forward: np.ufunc, math: str, numeric: str = "any") -> Pri
 
 def _same_type(*operands: Any) -> Spec:
     out = broadcast(*(x.shape for x in operands if isinstance(x, Spec)))
-    return Spec(out, result_type(x.dtype if isinstance(x, Spec) else x for x in operands))
+    dtype = result_type(x.dtype if isinstance(x, Spec) else x for x in operands)
+    if dtype.kind == "float":
+        raise DTypeError("bits are of booleans and integers; limpid.logical_and … take floats")
+    return Spec(out, dtype)
 
 
 logical_and = _logic("logical_and", np.logical_and, r"{a} \wedge {b}", "bool")
 logical_or = _logic("logical_or", np.logical_or, r"{a} \vee {b}", "bool")
 logical_xor = _logic("logical_xor", np.logical_xor, r"{a} \oplus {b}", "bool")
-logical_not = _logic("logical_not", np.logical_not, r"\neg {x}", "bool")
+logical_not: Primitive = _logic("logical_not", np.logical_not, r"\neg {x}", "bool")
 bitwise_and = _logic("bitwise_and", np.bitwise_and, r"{a} \wedge {b}")
 bitwise_or = _logic("bitwise_or", np.bitwise_or, r"{a} \vee {b}")
 bitwise_xor = _logic("bitwise_xor", np.bitwise_xor, r"{a} \oplus {b}")

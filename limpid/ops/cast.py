@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from limpid.differentiation.declaration import linear
 from limpid.differentiation.elementwise import elementwise
 from limpid.differentiation.relation import elementwise_relation

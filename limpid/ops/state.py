@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from limpid.errors import OperandError, ShapeError
 from limpid.graph.context import context
 from limpid.graph.registry import operation
@@ -15,9 +17,9 @@ from limpid.tensor import Tensor, asarray
 def assign(slot: Tensor, value: Any) -> None:
     """Give a slot (a parameter, a buffer, any leaf) a new value. The only write there is.
 
-    Eager: written in place, and the slot's version counted, so that a gradient that needs the old
-    value raises OverwrittenError instead of being wrong. Recording: the new value becomes an
-    output of the graph. Raises ShapeError if the value does not have the slot's shape.
+    Eager: the slot has a new array and a new version, so that a gradient that needs the old value
+    raises OverwrittenError. Recording: the new value becomes an output of the graph.
+    Raises ShapeError if the value does not have the slot's shape.
 
     >>> import limpid
     >>> w = limpid.tensor([1.0, 2.0], requires_grad=True)
@@ -39,4 +41,4 @@ def assign(slot: Tensor, value: Any) -> None:
     if recorder is not None:
         recorder.assign(slot, new)
     else:
-        storage.write(new.value)
+        storage.write(np.array(new.value, order="C"))  # the caller may write into what it came from

@@ -16,16 +16,18 @@ from limpid.differentiation.forward import push_forward
 from limpid.differentiation.reverse import reverse, seed_for
 from limpid.differentiation.saved import zeros
 from limpid.errors import ArgumentError, SeedError, UnconnectedError
+from limpid.graph.context import context
 from limpid.tensor import Tensor, to_array
-from limpid.transforms.inputs import Inputs, Kind, must_record, run
-from limpid.transforms.nesting import Rebuild, flatten
+from limpid.transforms.inputs import Inputs, check_callable, must_record, run
+from limpid.transforms.nesting import flatten, leaves_like, map_leaves
+from limpid.transforms.passes import count_forward, count_reverse
 
 
 def scalar_output(value: Any) -> Tensor:
     """The output of a function to take the gradient of: a scalar tensor."""
     if not isinstance(value, Tensor):
         if isinstance(value, float | int | np.ndarray | np.generic):
-            return Tensor(None, 0, to_array(value))
+            return scalar_output(Tensor(None, 0, to_array(value)))
         raise SeedError(
             f"grad needs a function that returns a scalar tensor, not {type(value).__name__}; "
             "return (loss, extra) with has_aux=True for more"
@@ -44,7 +46,8 @@ def gradients_at(
     inputs: Inputs, outputs: Sequence[Tensor], seeds: Sequence[Any], unused: str, recording: bool
 ) -> list[Any]:
     """The gradient at every input leaf; zeros or an error where none arrives."""
-    found, _ = reverse(outputs, seeds, inputs.nodes, recording)
+    count_reverse()
+    found, _ = reverse(outputs, seeds, inputs.nodes, recording, inputs.since)
     gradients = []
     for path, tensor in zip(inputs.paths, inputs.tensors, strict=True):
         g = found.get(tensor.node) if tensor.node is not None else None
@@ -71,25 +74,30 @@ def value_and_grad(
     argnums  which positional arguments; each may be any nesting of arrays, tensors, numbers, or a
              module (its gradient is {name: gradient})
     has_aux  the function returns (scalar, anything else); the result is ((value, aux), gradient)
-    unused   "error" raises UnconnectedError for an argument that has no influence, "zeros" returns 0
+    unused   "error" raises UnconnectedError for an argument without influence, "zeros" returns 0
+
+    The value is the kind of thing that was given, too: floats for floats, arrays for arrays.
 
     >>> import numpy as np, limpid
     >>> limpid.value_and_grad(lambda x: limpid.sum(x * x))(np.array([1.0, 2.0]))
     (array(5.), array([2., 4.]))
     """
+    check_callable(function, "grad")
+    _check_unused(unused)
 
     @wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         inputs = Inputs(args, argnums)
         result = run(function, inputs, kwargs)
-        result, aux = result if has_aux else (result, None)
+        result, aux = split_aux(result) if has_aux else (result, None)
         output = scalar_output(result)
         recording = must_record(inputs, [output])
         seed = seed_for(output, None, recording)
         gradients = gradients_at(inputs, [output], [seed], unused, recording)
-        converted = [inputs.convert(i, g) for i, g in enumerate(gradients)]
-        value = _result_kind(inputs, recording)(output)
-        return (value, _release(aux, recording)) if has_aux else value, inputs.rebuild(converted)
+        value = inputs.result(output, recording)
+        if has_aux:
+            value = value, release(aux, inputs, recording)
+        return value, inputs.gradients(gradients, [seed])
 
     return differentiated
 
@@ -119,30 +127,30 @@ def grad(
     return differentiated
 
 
-def _result_kind(inputs: Inputs, recording: bool) -> Kind:
-    """Values come back as tensors if a tensor was given, else as arrays."""
-    if recording or inputs.has_tensor:
-        return lambda y: y if recording else Tensor(None, 0, y.value)
-    return lambda y: y.value if isinstance(y, Tensor) else y
+def _check_unused(unused: str) -> None:
+    if unused not in ("error", "zeros"):
+        raise ArgumentError(f'unused is "error" or "zeros", not {unused!r}')
 
 
-def _release(aux: Any, recording: bool) -> Any:
-    """Extra results, cut off from the graph unless it goes on."""
-    leaves, rebuild = flatten(aux)
-    return rebuild(
-        iter(
-            [
-                Tensor(None, 0, x.value) if isinstance(x, Tensor) and not recording else x
-                for _, x in leaves
-            ]
+def split_aux(result: Any) -> tuple[Any, Any]:
+    """What a function returned with has_aux: the pair of what is differentiated and the rest."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise ArgumentError(
+            f"with has_aux=True the function returns a pair (value, aux), not {result!r:.60}"
         )
-    )
+    return result
+
+
+def release(aux: Any, inputs: Inputs, recording: bool) -> Any:
+    """Extra results, the tensors among them as the kind of thing that was given."""
+    return map_leaves(lambda x: inputs.result(x, recording) if isinstance(x, Tensor) else x, aux)
 
 
 class Outputs:
     """What a function returned, taken apart into tensors."""
 
-    def __init__(self, result: Any):
+    def __init__(self, result: Any) -> None:
+        self.result = result
         leaves, self.rebuild_leaves = flatten(result)
         self.paths = [path for path, _ in leaves]
         self.tensors = [
@@ -165,24 +173,31 @@ def vjp(function: Callable[..., Any], *args: Any, unused: str = "zeros") -> tupl
     >>> pullback(np.array([1.0, 3.0]))
     (array([1., 3.]),)
     """
-    inputs = Inputs(args, range(len(args)))
+    check_callable(function, "vjp")
+    inputs = Inputs([map_leaves(_copied, x) for x in args], range(len(args)))
     outputs = Outputs(run(function, inputs, {}))
     recording = must_record(inputs, outputs.tensors)
-    kind = _result_kind(inputs, recording)
 
     def pullback(upstream: Any) -> Any:
-        given = [leaf for _, leaf in flatten(upstream)[0]]
-        if len(given) != len(outputs.tensors):
-            raise ArgumentError(
-                f"the upstream gradient must be nested like the value: {len(outputs.tensors)} "
-                f"leaves, not {len(given)}"
-            )
-        open_now = recording or any(isinstance(g, Tensor) and g.requires_grad for g in given)
+        given = leaves_like(outputs.result, upstream, "the upstream gradient")
+        open_now = recording or _carry_gradient(given)
         seeds = [seed_for(y, g, open_now) for y, g in zip(outputs.tensors, given, strict=True)]
         found = gradients_at(inputs, outputs.tensors, seeds, unused, open_now)
-        return inputs.rebuild([inputs.convert(i, g) for i, g in enumerate(found)])
+        return inputs.gradients(found, seeds)
 
-    return outputs.rebuild([kind(y) for y in outputs.tensors]), pullback
+    return outputs.rebuild([inputs.result(y, recording) for y in outputs.tensors]), pullback
+
+
+def _copied(leaf: Any) -> Any:
+    """An array's owner may write into it before the pullback is called."""
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+
+
+def _carry_gradient(given: Sequence[Any]) -> bool:
+    """Whether what follows from these must be recorded."""
+    if context.state.recorder is not None:
+        return True
+    return any(isinstance(x, Tensor) and x.requires_grad for x in given)
 
 
 def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
@@ -194,31 +209,35 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any,
     >>> limpid.jvp(lambda x: x * x, (np.array(3.0),), (np.array(1.0),))
     (array(9.), array(6.))
     """
+    check_callable(function, "jvp")
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
         raise ArgumentError("jvp takes a tuple of primals and a tuple of tangents")
     inputs = Inputs(primals, range(len(primals)))
     given = inputs.flatten_like(tangents, "tangent")
     outputs = Outputs(run(function, inputs, {}))
-    recording = must_record(inputs, outputs.tensors) or any(t.requires_grad for t in given)
+    recording = must_record(inputs, outputs.tensors) or _carry_gradient(given)
     seeds = {
         t.node: dx if recording else dx.value
         for t, dx in zip(inputs.tensors, given, strict=True)
         if t.node is not None
     }
-    pushed = push_forward(outputs.tensors, seeds, recording)
-    kind = _result_kind(inputs, recording)
-    results = [
-        _as_result(zeros(y.spec, recording) if dy is None else dy, inputs.has_tensor)
-        for y, dy in zip(outputs.tensors, pushed, strict=True)
+    pushed = tangents_at(inputs, outputs.tensors, seeds, recording)
+    return (
+        outputs.rebuild([inputs.result(y, recording) for y in outputs.tensors]),
+        outputs.rebuild([inputs.result(dy, recording, list(seeds.values())) for dy in pushed]),
+    )
+
+
+def tangents_at(
+    inputs: Inputs, outputs: Sequence[Tensor], seeds: dict[Any, Any], recording: bool
+) -> list[Any]:
+    """The tangent of every output; zeros where none arrives."""
+    count_forward()
+    pushed = push_forward(outputs, seeds, recording, inputs.since)
+    return [
+        zeros(y.spec, recording) if dy is None else dy
+        for y, dy in zip(outputs, pushed, strict=True)
     ]
-    return outputs.rebuild([kind(y) for y in outputs.tensors]), outputs.rebuild(results)
-
-
-def _as_result(tangent: Any, as_tensor: bool) -> Any:
-    if isinstance(tangent, Tensor):
-        return tangent
-    array = np.asarray(tangent)
-    return Tensor(None, 0, array) if as_tensor else array
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:

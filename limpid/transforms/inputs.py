@@ -11,43 +11,41 @@ import numpy as np
 from limpid.errors import ArgumentError, DTypeError, OperandError, SeedError
 from limpid.graph.context import context, enable_grad
 from limpid.graph.dtype import dtype_of
-from limpid.graph.node import NO_PARAMS, Leaf, Node, Spec, reachable
+from limpid.graph.node import NO_PARAMS, Node, Spec, next_number, reachable
 from limpid.graph.registry import primitives
 from limpid.graph.source import capture
 from limpid.tensor import Tensor, asarray, to_array
-from limpid.transforms.nesting import Rebuild, flatten
+from limpid.transforms.nesting import flatten, leaves_like
 
 Kind = Callable[[Any], Any]
 
 
 class Inputs:
-    """The fresh inputs of one run of a transform: the differentiated arguments, taken apart."""
+    """The fresh inputs of one run of a transform: the differentiated arguments, taken apart.
 
-    def __init__(self, args: Sequence[Any], argnums: int | Sequence[int]):
+    `since` is the number of the oldest node of the run. What was made before is constant: a value
+    computed from the same things outside the function is not differentiated.
+    """
+
+    def __init__(self, args: Sequence[Any], argnums: int | Sequence[int]) -> None:
+        self.since = next_number()
         self.numbers = _numbers(args, argnums)
-        self.single = isinstance(argnums, int)
+        self.single = isinstance(argnums, int | np.integer)
         self.paths: list[str] = []
-        self.tensors: list[Tensor] = []
-        self.kinds: list[Kind] = []
-        self._rebuilds: list[tuple[Rebuild, int]] = []
-        arguments = list(args)
+        self.given: list[Any] = []  # the leaves as they came
+        self.tensors: list[Tensor] = []  # the inputs that stand for them
+        self.arguments = list(args)
+        self._parts: list[Argument] = []
         for number in self.numbers:
-            leaves, rebuild = differentiable_leaves(args[number])
-            fresh_leaves = []
-            for path, leaf in leaves:
-                fresh = leaf if is_own_leaf(leaf, args[number]) else fresh_input(leaf, path)
-                self.paths.append(f"{number}.{path}" if path else str(number))
-                self.tensors.append(fresh)
-                self.kinds.append(kind_of(leaf))
-                fresh_leaves.append(fresh)
-            self._rebuilds.append((rebuild, len(leaves)))
-            if not is_module(args[number]):
-                arguments[number] = rebuild(iter(fresh_leaves))
-        self.arguments = arguments
-        self.has_tensor = any(isinstance(a, Tensor) for a in self._given(args))
-
-    def _given(self, args: Sequence[Any]) -> list[Any]:
-        return [leaf for n in self.numbers for _, leaf in differentiable_leaves(args[n])[0]]
+            part = Argument(args[number], str(number))
+            fresh = [leaf if own else fresh_input(leaf, path) for path, leaf, own in part.leaves]
+            self.paths += [path for path, _, _ in part.leaves]
+            self.given += [leaf for _, leaf, _ in part.leaves]
+            self.tensors += [_present(x) for x in fresh]
+            self.arguments[number] = part.with_inputs(fresh)
+            self._parts.append(part)
+        self.has_tensor = any(isinstance(x, Tensor) for x in self.given)
+        self.has_module = any(part.has_module for part in self._parts)
 
     @property
     def nodes(self) -> list[Node]:
@@ -57,110 +55,189 @@ class Inputs:
     def rebuild(self, values: Sequence[Any]) -> Any:
         """Values, one for each leaf, in the nesting of the arguments."""
         rest = iter(values)
-        parts = tuple(rebuild(rest) for rebuild, _ in self._rebuilds)
+        parts = tuple(part.gradient(rest) for part in self._parts)
         return parts[0] if self.single else parts
 
-    def flatten_like(self, given: Any, what: str) -> list[Any]:
+    def flatten_like(self, given: Any, what: str) -> list[Tensor]:
         """The leaves of something in the nesting of the arguments, shapes checked."""
-        parts = (given,) if self.single else tuple(given)
-        leaves = [leaf for part in parts for _, leaf in flatten(part)[0]]
-        if len(leaves) != len(self.tensors):
-            raise ArgumentError(
-                f"{what} must be nested like the arguments: {len(self.tensors)} leaves, "
-                f"not {len(leaves)}"
-            )
+        leaves = leaves_like(self.rebuild(self.tensors), given, what)
         return [
             _like(leaf, t.spec, f"{what} of argument {path}")
             for leaf, t, path in zip(leaves, self.tensors, self.paths, strict=True)
         ]
 
-    def convert(self, index: int, gradient: Any) -> Any:
-        """A gradient as the kind of thing that leaf was."""
-        return self.kinds[index](gradient)
+    def gradients(self, found: Sequence[Any], others: Sequence[Any] = ()) -> Any:
+        """Gradients, each as the kind of thing its leaf was, in the nesting of the arguments.
+
+        Arrays among them belong to the caller: they share no memory with each other, nor with
+        the others.
+        """
+        taken = [*self.given, *others]
+        made = []
+        for leaf, g in zip(self.given, found, strict=True):
+            g = owned(g, taken) if isinstance(g, np.ndarray) else g
+            made.append(kind_of(leaf)(g))
+            taken.append(g)
+        return self.rebuild(made)
+
+    def result(self, value: Any, recording: bool, others: Sequence[Any] = ()) -> Any:
+        """A value of the function as the kind of thing that was given.
+
+        Tensors for tensors, Python floats for Python floats, else arrays. When recording it stays
+        the tensor that it is, if it is part of a graph.
+        """
+        if recording and _open(value):
+            return value
+        array = value.value if isinstance(value, Tensor) else np.asarray(value)
+        if self.has_tensor:
+            return Tensor(None, 0, array)
+        array = owned(array, [*self.given, *others])
+        if array.shape or not self.given or any(isinstance(x, np.ndarray) for x in self.given):
+            return array
+        return array.item() if all(type(x) is float for x in self.given) else array[()]
 
 
-def _numbers(args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[int, ...]:
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+class Argument:
+    """One differentiated argument; a module in it stands for its trainable parameters."""
+
+    def __init__(self, value: Any, path: str) -> None:
+        self._places, self._rebuild = flatten(value, path)
+        self._named = [_trainable(leaf) for _, leaf in self._places]
+        self.has_module = any(named is not None for named in self._named)
+        self.names = [name for named in self._named for name in named or ()]
+
+    @property
+    def modules(self) -> list[Any]:
+        """The modules in it."""
+        pairs = zip(self._places, self._named, strict=True)
+        return [leaf for (_, leaf), named in pairs if named is not None]
+
+    @property
+    def leaves(self) -> list[tuple[str, Any, bool]]:
+        """(path, leaf, whether it is a module's own parameter)."""
+        found: list[tuple[str, Any, bool]] = []
+        for (path, leaf), named in zip(self._places, self._named, strict=True):
+            if named is None:
+                found.append((path, leaf, False))
+            else:
+                found += [(f"{path}.{name}", p, True) for name, p in named.items()]
+        return found
+
+    def with_inputs(self, fresh: list[Any]) -> Any:
+        """The argument with its leaves replaced; a module stays what it is."""
+        rest = iter(fresh)
+        leaves = []
+        for (_, leaf), named in zip(self._places, self._named, strict=True):
+            replaced = [next(rest) for _ in (named if named is not None else (leaf,))]
+            leaves.append(replaced[0] if named is None else leaf)
+        return self._rebuild(iter(leaves))
+
+    def gradient(self, rest: Iterator[Any]) -> Any:
+        """The next values in the nesting of the argument; {name: value} in place of a module."""
+        leaves = [
+            next(rest) if named is None else {name: next(rest) for name in named}
+            for named in self._named
+        ]
+        return self._rebuild(iter(leaves))
+
+
+def _trainable(leaf: Any) -> dict[str, Tensor] | None:
+    """The trainable parameters of a module, by name; None for anything else."""
+    if isinstance(leaf, type) or not hasattr(leaf, "named_parameters"):
+        return None
+    return {name: p for name, p in leaf.named_parameters() if p.requires_grad}
+
+
+def _numbers(args: Sequence[Any], argnums: Any) -> tuple[int, ...]:
+    given = (argnums,) if isinstance(argnums, int | np.integer) else argnums
+    try:
+        numbers = tuple(number.__index__() for number in given)
+    except (TypeError, AttributeError):
+        raise ArgumentError(f"argnums is an integer or several, not {argnums!r:.40}") from None
     for number in numbers:
         if not -len(args) <= number < len(args):
-            raise ArgumentError(f"argnums={argnums}, but there are {len(args)} positional arguments")
-    return tuple(number % len(args) for number in numbers)
+            raise ArgumentError(
+                f"argnums={argnums}, but there are {len(args)} positional arguments; "
+                "keyword arguments are not differentiated"
+            )
+    positive = tuple(number % len(args) for number in numbers)
+    if len(set(positive)) < len(positive):
+        raise ArgumentError(f"argnums={argnums} names an argument twice")
+    return positive
 
 
-def is_module(value: Any) -> bool:
-    """Whether this is an nn module: its parameters are differentiated in place, by name."""
-    return hasattr(value, "named_parameters") and not isinstance(value, type)
-
-
-def is_own_leaf(leaf: Any, argument: Any) -> bool:
-    """A module's parameters are leaves already; other things get fresh inputs."""
-    return isinstance(leaf, Tensor) and is_module(argument)
-
-
-def differentiable_leaves(argument: Any) -> tuple[list[tuple[str, Any]], Rebuild]:
-    """The leaves of an argument; those of a module are its trainable parameters by name."""
-    if is_module(argument):
-        named = {n: p for n, p in argument.named_parameters() if p.requires_grad}
-        return list(named.items()), lambda rest: {name: next(rest) for name in named}
-    return flatten(argument)
-
-
-def fresh_input(leaf: Any, path: str = "") -> Tensor:
+def fresh_input(leaf: Any, path: str) -> Tensor:
     """A new input with the value of the leaf; linked to it where the leaf is a tensor."""
+    if leaf is None or isinstance(leaf, str | bytes) or callable(leaf):
+        raise OperandError(f"argument {path} is {leaf!r:.60}, which can't be differentiated")
+    recorder = context.state.recorder
     if isinstance(leaf, Tensor):
-        recorder = context.state.recorder
-        if recorder is not None:
-            leaf = recorder.current(leaf)
-        spec, value = leaf.spec, leaf._value
-        _check_float(spec, path)
-        node = Node(
-            primitives["identity"],
-            (leaf.value if leaf.node is None else leaf.node,),
-            (leaf.index,),
-            NO_PARAMS,
-            (spec,),
-            context.state.scope,
-            None,
-            capture(),
-            True,
-            None if value is None else (None, None),
-        )
-        if recorder is not None:
-            recorder.note(node)
-        return Tensor(node, 0, value)
-    if leaf is None or isinstance(leaf, str | bytes):
-        raise OperandError(f"argument {path} is {leaf!r}, which can't be differentiated")
+        tensor = leaf if recorder is None else recorder.current(leaf)
+        _check_float(tensor.spec, path)
+        return _identity(tensor.node, tensor.index, tensor.spec, tensor._value)
     array = to_array(leaf)
     spec = Spec(array.shape, dtype_of(array.dtype))
     _check_float(spec, path)
-    node = Node(Leaf(path or None), (), (), NO_PARAMS, (spec,), "", None, capture(), True)
-    return Tensor(node, 0, array)
+    return _identity(None, 0, spec, array)
+
+
+def _identity(parent: Node | None, index: int, spec: Spec, value: Any) -> Tensor:
+    """A node of its own for a value: of a node's output, or of a constant."""
+    state = context.state
+    recorder = state.recorder
+    node = Node(
+        primitives["identity"],
+        (value if parent is None else parent,),
+        (index,),
+        NO_PARAMS,
+        (spec,),
+        state.scope,
+        None,
+        capture(),
+        True,
+        None if recorder is not None else (None, None),
+    )
+    if recorder is not None:
+        recorder.note(node)
+    return Tensor(node, 0, value if recorder is None else None)
+
+
+def _present(tensor: Tensor) -> Tensor:
+    """What an input stands for at this point: a twin, since `x += 1` in the function rebinds x."""
+    recorder = context.state.recorder
+    now = tensor if recorder is None else recorder.current(tensor)
+    return Tensor(now.node, now.index, now._value)
 
 
 def _check_float(spec: Spec, path: str) -> None:
     if spec.dtype.kind != "float":
         raise DTypeError(
-            f"argument {path or 0} is {spec}: only floats have gradients; "
+            f"argument {path} is {spec}: only floats have gradients; "
             "pass floats or leave it out of argnums"
         )
+
+
+def owned(array: Any, others: Sequence[Any]) -> Any:
+    """The array, or a copy where it is a view, or one of the others, or can't be written to."""
+    if array.base is None and array.flags.writeable and all(x is not array for x in others):
+        return array
+    return array.copy()
 
 
 def kind_of(leaf: Any) -> Kind:
     """A converter: gradients come back as the kind of thing that was given."""
     if isinstance(leaf, Tensor):
         return lambda g: g if isinstance(g, Tensor) else Tensor(None, 0, np.asarray(g))
-    if isinstance(leaf, np.ndarray):
-        return _as_array
     if isinstance(leaf, np.generic):
-        return lambda g: g if isinstance(g, Tensor) and _open(g) else _as_array(g)[()]
-    if isinstance(leaf, float | int):
-        return lambda g: g if isinstance(g, Tensor) and _open(g) else float(_as_array(g))
+        return lambda g: _as_array(g) if _open(g) else _as_array(g)[()]
+    if isinstance(leaf, float):
+        return lambda g: _as_array(g) if _open(g) or g.shape else float(_as_array(g))
     return _as_array
 
 
-def _open(gradient: Tensor) -> bool:
-    """Whether a tensor is still part of an enclosing graph, so that it must stay a tensor."""
-    return gradient._value is None or gradient.requires_grad
+def _open(gradient: Any) -> bool:
+    """Whether this is still part of an enclosing graph, so that it must stay a tensor."""
+    return isinstance(gradient, Tensor) and (gradient._value is None or gradient.requires_grad)
 
 
 def _as_array(gradient: Any) -> Any:
@@ -170,7 +247,12 @@ def _as_array(gradient: Any) -> Any:
 
 
 def _like(given: Any, spec: Spec, what: str) -> Tensor:
-    tensor = asarray(given) if isinstance(given, Tensor | np.ndarray) else asarray(given, spec.dtype)
+    number = not isinstance(given, Tensor | np.ndarray)
+    tensor = (
+        given
+        if isinstance(given, Tensor)
+        else Tensor(None, 0, to_array(given, spec.dtype if number else None))
+    )
     if tensor.shape != spec.shape:
         raise SeedError(f"the {what} has shape {tensor.shape}, it must have {spec.shape}")
     return tensor if tensor.dtype is spec.dtype else asarray(tensor, spec.dtype)
@@ -188,6 +270,15 @@ def transforming() -> Iterator[None]:
         state.transforming -= 1
 
 
+def check_callable(function: Any, transform: str) -> None:
+    """Raise unless there is a function to differentiate."""
+    if not callable(function):
+        raise ArgumentError(
+            f"{transform} takes a function, not {function!r:.60}; "
+            f"write {transform}(f)(x), not {transform}(f(x))"
+        )
+
+
 def run(function: Callable[..., Any], inputs: Inputs, kwargs: Any) -> Any:
     """The function on the fresh inputs."""
     with transforming():
@@ -196,12 +287,26 @@ def run(function: Callable[..., Any], inputs: Inputs, kwargs: Any) -> Any:
 
 def must_record(inputs: Inputs, outputs: Sequence[Tensor]) -> bool:
     """Whether the derivative itself may be differentiated: nested, or on tensors of a graph."""
-    if context.state.recorder is not None or context.state.transforming > 0:
+    state = context.state
+    if state.recorder is not None:
         return True
+    if not state.grad_enabled:
+        return False
     ours = set(inputs.nodes)
     if any(p.requires_grad for n in ours for p in n.inputs if isinstance(p, Node)):
         return True
-    if not inputs.has_tensor:
-        return False
-    nodes = reachable([y.node for y in outputs], list(ours))
-    return any(n.is_leaf and n.requires_grad and n not in ours for n in nodes)
+    if state.transforming:
+        return inputs.has_module or _closes_over(inputs, outputs, ours)
+    return inputs.has_tensor and _closes_over(inputs, outputs, ours)
+
+
+def _closes_over(inputs: Inputs, outputs: Sequence[Tensor], ours: set[Node]) -> bool:
+    """Whether the function read anything else that carries a gradient."""
+    ends = [y.node for y in outputs]
+    nodes = reachable(ends, ours, inputs.since)
+    read = [x for node in nodes if node not in ours for x in node.inputs]
+    return any(
+        x.number < inputs.since and x.requires_grad and x not in ours
+        for x in (*read, *ends)
+        if isinstance(x, Node)
+    )

@@ -11,22 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from limpid.errors import AbstractError, ArgumentError
+from limpid.errors import AbstractError, ArgumentError, CutError
 from limpid.graph.context import context, recording_into
 from limpid.graph.graph import Graph
-from limpid.graph.node import NO_PARAMS, Leaf, Node, Spec
-from limpid.tensor import Slot, Tensor, to_array
-from limpid.transforms.nesting import Rebuild, flatten
+from limpid.graph.node import NO_PARAMS, Leaf, Node, Spec, reachable
+from limpid.graph.source import capture, describe
+from limpid.ops.cast import stop_gradient
+from limpid.tensor import Tensor, to_array
+from limpid.transforms.nesting import Rebuild, flatten, leaves_like
 
 
 class GradientStorage:
     """The `.grad` of a leaf, seen as a place for state."""
 
-    __slots__ = ("node", "owner")
+    __slots__ = ("node",)
 
-    def __init__(self, node: Node, owner: str):
+    def __init__(self, node: Node):
         self.node = node
-        self.owner = owner
 
     def read(self) -> Any:
         """The gradient as an array."""
@@ -41,16 +42,15 @@ class GradientStorage:
 
 
 class Recorder:
-    """What a recording has met: slots and their present values, gradients, closed-over tensors."""
+    """What a recording has met: slots and their present values, gradients."""
 
-    def __init__(self, parent: Recorder | None = None):
-        self.parent = parent  # of the body of a scan or cond: what it closes over becomes inputs
+    def __init__(self) -> None:
         self.own: set[Node] = set()
         self.now: dict[Node, Tensor] = {}  # slot → its value at this point of the program
         self.slots: dict[str, Node] = {}
         self.writes: dict[str, Tensor] = {}
         self.kept: dict[Node, dict[int, Any]] = {}  # leaf → its .grad, by output number
-        self.closed: dict[tuple[Node, int] | int, tuple[Tensor, Tensor]] = {}
+        self.leaves: dict[Node, Node] = {}  # what an assigned slot stands for now → the slot
 
     def note(self, node: Node) -> None:
         """A node was made by this recording."""
@@ -67,19 +67,24 @@ class Recorder:
         node = tensor.node
         if node is None:
             return tensor
+        if node in self.now and tensor._value is not None:
+            return self.now[node]  # the user's slot, perhaps assigned to in this recording
         if node in self.own:
             return tensor
-        if self.parent is not None:
-            return self._close_over(tensor)
-        if node in self.now:
-            return self.now[node]
         if tensor._value is None:
             raise AbstractError(
-                "a tensor of a finished recording was used in a new one; "
-                "return it from the recorded function instead"
+                f"a tensor of another recording, {tensor.spec}, was used in this one at "
+                f"{describe(capture())}\nremedy: pass it as an argument, or return it from the "
+                "function that recorded it"
             )
-        if tensor.storage is not None and (isinstance(tensor, Slot) or tensor.requires_grad):
+        if tensor.storage is not None:
             return self._add_slot(tensor, node)
+        if tensor.requires_grad:
+            raise CutError(
+                f"a computed tensor {tensor.spec} that carries a gradient was used in a recording, "
+                f"where it is a constant, at {describe(capture())}\nits gradient would be lost "
+                "silently; remedy: make it an argument of the recorded function, or .detach() it"
+            )
         return Tensor(None, 0, tensor.value)
 
     def _add_slot(self, tensor: Tensor, node: Node) -> Tensor:
@@ -93,37 +98,31 @@ class Recorder:
         self.now[node] = Tensor(node, 0, None)
         return self.now[node]
 
-    def _close_over(self, tensor: Tensor) -> Tensor:
-        assert self.parent is not None and tensor.node is not None
-        outer = self.parent.current(tensor)
-        if outer.node is None:
-            return outer
-        key = (outer.node, outer.index)
-        if key not in self.closed:
-            label = f"closed_{len(self.closed) + 1}"
-            self.closed[key] = (outer, self.input(outer.spec, label, outer.requires_grad))
-        return self.closed[key][1]
-
     def assign(self, slot: Tensor, value: Tensor) -> None:
         """The slot has this value from here on."""
-        if self.parent is not None:
-            raise ArgumentError(
-                "a slot can't be assigned inside the body of scan or cond; "
-                "return the new value from the body and assign it outside"
-            )
         assert slot.node is not None
         self.current(slot)
         name = next(n for n, node in self.slots.items() if node is slot.node)
-        self.now[slot.node] = self.writes[name] = value
+        self.now[slot.node] = self.writes[name] = self._new_leaf(slot.node, value)
+
+    def _new_leaf(self, slot: Node, value: Tensor) -> Tensor:
+        """The value as what the slot stands for: cut off from its past, like a leaf."""
+        made = stop_gradient(value)
+        if slot.requires_grad:
+            made.node.requires_grad = True
+            made.node.retained = {0: None}  # where backward ends, as at a leaf
+            self.leaves[made.node] = slot
+        return made
 
     def gradients(self, node: Node) -> dict[int, Any]:
         """The `.grad` of a leaf as this recording sees it."""
+        node = self.leaves.get(node, node)
         if node not in self.kept:
             held = node.retained.get(0) if node.retained else None
             self.kept[node] = {}
             if held is not None:
                 name = f"{getattr(node.op, 'label', None) or 'state'}.grad"
-                leaf = Leaf(name, GradientStorage(node, name))
+                leaf = Leaf(name, GradientStorage(node))
                 slot = Node(leaf, (), (), NO_PARAMS, node.outputs, "", None, None, False)
                 self.slots[name] = slot
                 self.own.add(slot)
@@ -149,16 +148,21 @@ class Recorded:
     nesting that the function returned.
     """
 
-    def __init__(self, graph: Graph, rebuild: Rebuild, gradients: dict[Node, Any]):
+    def __init__(
+        self, graph: Graph, arguments: Any, rebuild: Rebuild, gradients: dict[Node, Any]
+    ) -> None:
         self.graph = graph
+        self._arguments = arguments  # the inputs, nested as they were given
         self._rebuild = rebuild
         self._gradients = gradients
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, _ = flatten((args, kwargs))
-        arrays = [_array(x) for _, x in leaves]
+        positional, named = self._arguments
+        leaves = leaves_like(positional, args, "the positional arguments")
+        leaves += leaves_like(named, kwargs, "the keyword arguments")
+        arrays = [_array(x) for x in leaves]
         specs = [node.outputs[0] for node in self.graph.inputs.values()]
-        for (path, _), array, spec in zip(leaves, arrays, specs, strict=True):
+        for path, array, spec in zip(self.graph.inputs, arrays, specs, strict=True):
             if array.shape != spec.shape or array.dtype != spec.dtype:
                 raise ArgumentError(
                     f"argument {path} was recorded as {spec} but is {array.dtype.name}"
@@ -167,10 +171,10 @@ class Recorded:
         count = len(self.graph.outputs) - len(self._gradients)
         results, writes = self.graph.evaluate(arrays)
         for name, value in writes.items():
-            self.graph.slots[name].op.storage.write(value)  # type: ignore[attr-defined]  # a Leaf
+            self.graph.slots[name].op.storage.write(_apart(value, arrays))  # type: ignore[attr-defined]  # a Leaf
         for node, value in zip(self._gradients, results[count:], strict=True):
-            GradientStorage(node, "").write(value)
-        return self._rebuild(iter([Tensor(None, 0, np.asarray(r)) for r in results[:count]]))
+            GradientStorage(node).write(value)
+        return self._rebuild(iter([Tensor(None, 0, _apart(r, arrays)) for r in results[:count]]))
 
     def __str__(self) -> str:
         return str(self.graph)
@@ -189,9 +193,8 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recorded:
     """
     leaves, rebuild = flatten((args, kwargs))
     recorder = Recorder()
-    inputs = [
-        recorder.input(spec_of_argument(x), _input_name(path)) for path, x in leaves
-    ]
+    inputs = [recorder.input(spec_of_argument(x), _input_name(path)) for path, x in leaves]
+    nodes = {_input_name(path): x.node for (path, _), x in zip(leaves, inputs) if x.node}
     with recording_into(recorder):
         positional, named = rebuild(iter(inputs))
         result = function(*positional, **named)
@@ -200,13 +203,18 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recorded:
         gradients = {n: kept[0] for n, kept in recorder.kept.items() if 0 in kept}
         left = recorder.references(list(gradients.values()))
         writes = {name: recorder.reference(value) for name, value in recorder.writes.items()}
-    graph = Graph(
-        {_input_name(path): x.node for (path, _), x in zip(leaves, inputs, strict=True) if x.node},
-        outputs + left,
-        recorder.slots,
-        writes,
-    )
-    return Recorded(graph, rebuild_result, gradients)
+    slots = _slots_in_use(recorder.slots, writes, outputs + left)
+    graph = Graph(nodes, outputs + left, slots, writes)
+    return Recorded(graph, rebuild(iter(inputs)), rebuild_result, gradients)
+
+
+def _slots_in_use(
+    slots: dict[str, Node], writes: dict[str, Any], outputs: tuple[Any, ...]
+) -> dict[str, Node]:
+    """The slots that are read or written; others, such as a gradient set to None, were only met."""
+    ends = [r[0] for r in (*outputs, *writes.values()) if isinstance(r, tuple)]
+    read = set(reachable(ends))
+    return {name: node for name, node in slots.items() if node in read or name in writes}
 
 
 def apply_graph(graph: Graph, inputs: list[Any]) -> tuple[Any, ...]:
@@ -214,9 +222,7 @@ def apply_graph(graph: Graph, inputs: list[Any]) -> tuple[Any, ...]:
     values: dict[Node, Any] = dict(zip(graph.inputs.values(), inputs, strict=True))
     for node in graph.nodes:
         op: Any = node.op
-        operands = [
-            _operand(values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)
-        ]
+        operands = [_operand(values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
         values[node] = op(*operands, **node.params)
     return tuple(_operand(values, *r) if isinstance(r, tuple) else r for r in graph.outputs)
 
@@ -239,7 +245,21 @@ def spec_of_argument(x: Any) -> Spec:
 
 
 def _array(x: Any) -> Any:
-    return x.value if isinstance(x, Tensor) else to_array(x)
+    if not isinstance(x, Tensor):
+        return to_array(x)
+    if x.requires_grad and context.state.grad_enabled:
+        raise CutError(
+            "a tensor that carries a gradient was given to a recorded function, at "
+            f"{describe(capture())}\nits gradient would be lost silently; remedy: .detach(), or "
+            "differentiate inside: limpid.record(limpid.grad(f), …)"
+        )
+    return x.value
+
+
+def _apart(value: Any, arrays: list[Any]) -> Any:
+    """A result; a copy where it may be, or be a view of, an argument that the caller may write."""
+    value = np.asarray(value, order="C")
+    return value.copy() if any(np.may_share_memory(value, x) for x in arrays) else value
 
 
 def _input_name(path: str) -> str:

@@ -18,8 +18,17 @@ ROWS = [
     Row("divide", lambda a, b: a / b, (normal(3, 4), away(4)), np.divide, lambda t, a, b: a / b),
     Row("negative", lambda a: -a, (normal(3, 4),), np.negative, lambda t, a: -a),
     Row("positive", limpid.positive, (normal(3),), np.positive, lambda t, a: +a),
+    Row("square", limpid.square, (normal(3, 4),), np.square, lambda t, x: t.square(x)),
+    Row("square", limpid.square, (normal(),), np.square, lambda t, x: t.square(x)),
+    Row("reciprocal", limpid.reciprocal, (away(3, 4),), np.reciprocal,
+        lambda t, x: t.reciprocal(x)),
+    Row("reciprocal", limpid.reciprocal, (away(2, 0),), np.reciprocal),
     Row("where", limpid.where, (booleans(3, 4), normal(3, 4), normal(4)), np.where,
         lambda t, c, a, b: t.where(c, a, b)),
+    Row("where", lambda c, a: limpid.where(c, a, 2), (booleans(), normal(2)),
+        lambda c, a: np.where(c, a, 2), lambda t, c, a: t.where(c, a, 2), order=1),
+    Row("where", limpid.where, (booleans(160, 1), normal(160, 150), normal(150)), np.where,
+        lambda t, c, a, b: t.where(c, a, b), order=1, label="large"),
     *[
         Row(name, getattr(limpid, name), (positive(3, 4), positive(4)), getattr(np, name), order=0)
         for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")

@@ -1,0 +1,51 @@
+# `make train` and `make test` set up what they need in .venv; nothing else is touched.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CONSTRAINED := -c constraints.txt
+
+.PHONY: train test test-peers test-long bench format clean
+
+train: .venv/installed
+	$(BIN)/limpid train digits
+
+test: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+test-peers: .venv/peers
+	$(BIN)/python -m pytest -m peers tests/peers
+
+test-long: .venv/test
+	$(BIN)/python -m pytest -m long
+
+bench: .venv/bench
+	$(BIN)/python -m benchmarks
+
+format: .venv/test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "limpid needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install $(CONSTRAINED) -e .
+	touch $@
+
+.venv/test: .venv/installed
+	$(PIP) install $(CONSTRAINED) -e '.[test]'
+	touch $@
+
+.venv/peers: .venv/test
+	$(PIP) install $(CONSTRAINED) -e '.[peers]'
+	touch $@
+
+.venv/bench: .venv/installed
+	$(PIP) install $(CONSTRAINED) -e '.[bench]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,123 @@
+"""Leaving the graph: a tensor as a NumPy array or a Python number, and when that is refused."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from limpid.errors import AbstractError, CutError, OperandError, ShapeError
+from limpid.graph.context import context, log_cut
+from limpid.graph.node import Array, Node, Spec
+from limpid.graph.source import capture, describe, is_item_assignment
+
+
+class Conversions:
+    """What NumPy and Python ask of a tensor when they want its value."""
+
+    __slots__ = ()
+
+    node: Node | None
+    _value: Array | None
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype."""
+        raise NotImplementedError
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient would be lost."""
+        raise NotImplementedError
+
+    def numpy(self) -> Array:
+        """A read-only view as a NumPy array. Raises CutError if a gradient would be lost."""
+        return self._view(".detach().numpy()")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array = self._view(
+            ".detach().numpy(), limpid.stack for a list, limpid.asarray(X)[t] for X[t], "
+            "X @ t for X.dot(t)"
+        )
+        if dtype is not None and array.dtype != np.dtype(dtype):
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def _view(self, remedy: str) -> Array:
+        if self._value is None:
+            self._no_value(
+                "it was converted to NumPy", "limpid operations, limpid.asarray(X)[t] for X[t]"
+            )
+        if self.requires_grad:
+            self._refuse("was converted to NumPy", remedy)
+        view = self._value.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> Any:
+        """The value of a one-element tensor as a Python number; ShapeError if it has more."""
+        return self._number(".item()")
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._leave(".tolist()").tolist()
+
+    def __float__(self) -> float:
+        return float(self._number("float()"))
+
+    def __int__(self) -> int:
+        return int(self._number("int()"))
+
+    def __bool__(self) -> bool:
+        if self._value is None:
+            self._no_value("its truth was asked", "limpid.where or limpid.cond")
+        if self._value.size != 1:
+            raise ShapeError(
+                f"{self.spec} has no truth of its own, but was asked for it at "
+                f"{describe(capture())}\nremedy: limpid.any(t) or limpid.all(t), or t.size"
+            )
+        return bool(self._value)
+
+    def __index__(self) -> int:
+        if self.spec.dtype.kind != "int" or self.spec.ndim:
+            raise OperandError(f"only a 0-d integer tensor can be an index, not {self.spec}")
+        if self._value is None:
+            self._no_value("it was used as an index", "limpid.asarray(X)[t] or limpid.take")
+        return int(self._value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._number(f"format {spec!r}"), spec) if spec else repr(self)
+
+    def _number(self, how: str) -> Any:
+        value = self._leave(how)
+        if value.size != 1:
+            raise ShapeError(
+                f"{how} needs a tensor of one element, not {self.spec}, at {describe(capture())}\n"
+                "remedy: pick an element (t[0]), reduce it (limpid.sum), or .tolist()"
+            )
+        return value.item()
+
+    def _leave(self, how: str) -> Array:
+        if self._value is None:
+            self._no_value(f"{how} was called")
+        if self.requires_grad:
+            if is_item_assignment(capture()):  # z[0] = t of an array z calls float(t)
+                self._refuse("was written into an array", "limpid.stack, or limpid.tensor(z) for z")
+            if context.state.transforming:
+                self._refuse(
+                    f"left the graph by {how} inside a transform", f".detach() before {how}"
+                )
+            log_cut(how, self.node)
+        return self._value
+
+    def _refuse(self, what: str, remedy: str) -> NoReturn:
+        raise CutError(
+            f"a tensor that carries a gradient {what} at {describe(capture())}\n"
+            f"its gradient would be lost silently; remedy: {remedy}"
+        )
+
+    def _no_value(self, what: str, remedy: str = "limpid operations, limpid.where") -> NoReturn:
+        raise AbstractError(
+            f"a graph is recorded and {self.spec} has no value yet, but {what} at "
+            f"{describe(capture())}\nremedy: {remedy}, or do it outside the recorded function"
+        )

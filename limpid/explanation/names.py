@@ -1,0 +1,44 @@
+"""Names of nodes: the user's own where they can be told."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from limpid.graph.node import Leaf, Node
+from limpid.graph.source import locate, operand_names, target_name
+
+LONGEST = 40
+
+
+def name_nodes(ids: dict[Node, str]) -> dict[Node, str]:
+    """A distinct name for every node: a label, the user's spelling, or its id."""
+    nodes = list(ids)
+    proposed: dict[Node, str] = {}
+    for node in nodes:
+        spelled = operand_names(node.source, len(node.inputs), node.op.name) if node.inputs else []
+        for x, name in zip(node.inputs, spelled, strict=False):
+            if isinstance(x, Node) and not x.inputs and name and name.isidentifier():
+                proposed.setdefault(x, name)
+    for node in nodes:
+        if isinstance(node.op, Leaf) and node.op.label:
+            proposed[node] = node.op.label
+    sources = Counter(node.source for node in nodes if node.inputs and node.source)
+    for node in nodes:
+        if node.inputs and node.source and sources[node.source] == 1:
+            location = locate(node.source)
+            text = target_name(node.source) or " ".join(location.text.split()) if location else ""
+            if text and len(text) <= LONGEST and location and location.column is not None:
+                proposed.setdefault(node, text)
+    return _distinct(ids, proposed)
+
+
+def _distinct(ids: dict[Node, str], proposed: dict[Node, str]) -> dict[Node, str]:
+    names: dict[Node, str] = {}
+    taken: set[str] = set()
+    for node, id_ in ids.items():
+        name = proposed.get(node) or id_
+        while name in taken:
+            name = f"{name}′"
+        taken.add(name)
+        names[node] = name
+    return names

@@ -1,0 +1,171 @@
+"""Losses of a choice among classes, with PyTorch's names, argument order, defaults and meaning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limpid.errors import ArgumentError, NoGradientError, ShapeError
+from limpid.graph.dtype import as_dtype, default_float
+from limpid.nn.functional.losses import check_reduction, operand, reduced
+from limpid.ops import class_losses
+from limpid.ops.cast import astype
+from limpid.ops.gather import take
+from limpid.tensor import Tensor
+
+
+def _scores(x: Any) -> Any:
+    """Scores as floats."""
+    x = operand(x)
+    return x if x.dtype.kind in ("float", "f") else astype(x, default_float())
+
+
+def _class_weights(weight: Any) -> tuple[Any, ...]:
+    if weight is None:
+        return ()
+    weight = operand(weight)
+    if isinstance(weight, Tensor) and weight.requires_grad:
+        raise NoGradientError(
+            "class weights are constants of the loss; pass weight.detach() if that is meant"
+        )
+    return (weight,)
+
+
+def _class_axis(input: Any) -> int:
+    if not input.ndim:
+        raise ShapeError("scores need an axis of classes, but this is a single number")
+    return 0 if input.ndim == 1 else 1
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    """−Σ_c q_c log softmax(input)_c, one box, stable for any scores.
+
+    input            scores (C), (N, C) or (N, C, d1, …)
+    target           class numbers (), (N) or (N, d1, …), where q is 1 at the class; or, as floats,
+                     probabilities q of the shape of the scores
+    weight           (C) a factor for each class; "mean" divides by the sum of the factors used
+    ignore_index     rows with this class number count nothing
+    label_smoothing  ε: the target becomes (1 − ε)·q + ε/C
+
+    The gradient is (softmax(input) − q) / N. Raises ShapeError, DTypeError, ArgumentError for a
+    class number out of range.
+
+    >>> import limpid
+    >>> scores = limpid.tensor([[2.0, 0.0], [0.0, 0.0]])
+    >>> limpid.nn.functional.cross_entropy(scores, limpid.tensor([0, 1]))
+    tensor(0.4100376)
+    """
+    input, target = _scores(input), operand(target)
+    check_reduction(reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ArgumentError(f"label_smoothing must be from 0 to 1, not {label_smoothing}")
+    axis = _class_axis(input)
+    if target.dtype.kind in ("f", "float"):
+        return _soft_cross_entropy(input, target, weight, axis, reduction, label_smoothing)
+    return class_losses.cross_entropy(
+        input,
+        target,
+        *_class_weights(weight),
+        axis=axis,
+        ignore_index=ignore_index,
+        label_smoothing=float(label_smoothing),
+        reduction=reduction,
+    )
+
+
+def _soft_cross_entropy(
+    input: Any, q: Any, weight: Any, axis: int, reduction: str, label_smoothing: float
+) -> Any:
+    if label_smoothing:
+        q = q * (1.0 - label_smoothing) + label_smoothing / input.shape[axis]
+    for factors in _class_weights(weight):
+        q = q * factors.reshape((-1,) + (1,) * (input.ndim - 1 - axis))
+    return class_losses.soft_cross_entropy(input, q, axis=axis, reduction=reduction)
+
+
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Any:
+    """−input[target]: the negative log-likelihood, for log-probabilities.
+
+    Shapes and options as in `cross_entropy`, which is this after `log_softmax`.
+
+    >>> import limpid
+    >>> limpid.nn.functional.nll_loss(limpid.tensor([[-0.1, -2.0]]), limpid.tensor([1]))
+    tensor(2.)
+    """
+    input, target = _scores(input), operand(target)
+    check_reduction(reduction)
+    return class_losses.nll(
+        input,
+        target,
+        *_class_weights(weight),
+        axis=_class_axis(input),
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )
+
+
+def multi_margin_loss(
+    input: Any,
+    target: Any,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Any = None,
+    reduction: str = "mean",
+) -> Any:
+    """Σ_{j≠y} max(0, margin − s_y + s_j)^p / C: the multi-class hinge as PyTorch has it.
+
+    input (N, C) or (C), target (N) or (), p 1 or 2; weight (C) is the factor of each target
+    class. The lecture's form, not divided by C, is `multiclass_hinge_loss`.
+
+    >>> import limpid
+    >>> scores = limpid.tensor([[3.0, 5.0, 1.0]])
+    >>> limpid.nn.functional.multi_margin_loss(scores, limpid.tensor([0]))
+    tensor(1.)
+    """
+    return _multi_hinge(input, target, p, margin, weight, reduction, average=True)
+
+
+def multiclass_hinge_loss(
+    input: Any, target: Any, margin: float = 1.0, reduction: str = "mean"
+) -> Any:
+    """Σ_{j≠y} max(0, s_j − s_y + 1): the SVM loss of the lectures; not in PyTorch.
+
+    Its gradient is 1 at each class over the margin, and minus their number at the target class.
+
+    >>> import limpid
+    >>> scores = limpid.tensor([[3.0, 5.0, 1.0]])
+    >>> limpid.nn.functional.multiclass_hinge_loss(scores, limpid.tensor([0]))
+    tensor(3.)
+    """
+    return _multi_hinge(input, target, 1, margin, None, reduction, average=False)
+
+
+def _multi_hinge(
+    input: Any, target: Any, p: int, margin: float, weight: Any, reduction: str, average: bool
+) -> Any:
+    input, target = _scores(input), operand(target)
+    check_reduction(reduction)
+    if p not in (1, 2):
+        raise ArgumentError(f"p must be 1 or 2, not {p}")
+    if input.ndim not in (1, 2):
+        raise ShapeError(f"scores must have shape (N, C) or (C), not {input.shape}")
+    inner = reduction if weight is None else "none"
+    each = class_losses.multi_hinge(
+        input, target, p=int(p), margin=float(margin), average=average, reduction=inner
+    )
+    for factors in _class_weights(weight):
+        factors = factors.astype(as_dtype(input.dtype).storage)
+        return reduced(each, take(factors, target, axis=0), reduction)
+    return each

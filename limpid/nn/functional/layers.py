@@ -1,0 +1,145 @@
+"""What layers compute, with PyTorch's names and argument order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limpid.errors import ArgumentError, DTypeError, ShapeError
+from limpid.graph.context import context
+from limpid.graph.dtype import as_dtype
+from limpid.ops import affine, gather
+from limpid.ops.arithmetic import equal, where
+from limpid.ops.cast import astype, stop_gradient
+from limpid.ops.contract import matmul
+from limpid.ops.layout import reshape
+from limpid.ops.random import bernoulli
+from limpid.ops.reduce import sum
+from limpid.tensor import Tensor, to_array
+
+
+def same_type(layer: str, input: Any, weight: Any) -> None:
+    """Raise DTypeError if the input is of another float type than the parameters."""
+    given, wanted = input.dtype, weight.dtype
+    if given is not wanted and given != wanted and as_dtype(given).kind == "float":
+        given, wanted = as_dtype(given).name, as_dtype(wanted).name
+        raise DTypeError(
+            f"{layer}: the input is {given} but the parameters are {wanted}\n"
+            f"remedy: limpid.astype(input, limpid.{wanted}), or make the layer with "
+            f"dtype=limpid.{given}"
+        )
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """input · weightᵀ + bias; (…, in) → (…, out).
+
+    weight (out, in), bias (out). With upstream g the gradients are g · weight for the input, gᵀ ·
+    input for the weight and the sum of g over the rows for the bias. Raises ShapeError, and
+    DTypeError where the input is of another float type than the weight.
+
+    >>> import limpid
+    >>> x, w = limpid.tensor([[1.0, 2.0]]), limpid.tensor([[3.0, 4.0], [0.0, 1.0]])
+    >>> limpid.nn.functional.linear(x, w, limpid.tensor([0.5, 0.0]))
+    tensor([[11.5,  2. ]])
+    """
+    input = input if isinstance(input, Tensor) else to_array(input)
+    same_type("linear", input, weight)
+    if bias is not None:
+        return affine.linear(input, weight, bias)
+    return matmul(input, weight.mT)
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """Σ_ij input1_i · weight_kij · input2_j + bias_k; (…, in1), (…, in2) → (…, out).
+
+    weight (out, in1, in2), bias (out).
+
+    >>> import limpid
+    >>> a, b = limpid.tensor([[1.0, 2.0]]), limpid.tensor([[3.0]])
+    >>> limpid.nn.functional.bilinear(a, b, limpid.tensor([[[1.0], [1.0]]]))
+    tensor([[9.]])
+    """
+    input1 = input1 if isinstance(input1, Tensor) else to_array(input1)
+    input2 = input2 if isinstance(input2, Tensor) else to_array(input2)
+    same_type("bilinear", input1, weight)
+    same_type("bilinear", input2, weight)
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise ShapeError(
+            "bilinear: both inputs must agree but for the last axis, but have shapes "
+            f"{input1.shape} and {input2.shape}"
+        )
+    out, in1, in2 = weight.shape
+    flat = reshape(weight, (out * in1, in2))
+    inner = matmul(input2, flat.mT)  # (…, in2) · (in2, out·in1)
+    inner = reshape(inner, (*input2.shape[:-1], out, in1))
+    y = sum(inner * reshape(input1, (*input1.shape[:-1], 1, in1)), axis=-1)  # (…, out)
+    return y if bias is None else y + bias
+
+
+def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """Rows of the weight by number: (…) → (…, width). Gradients of rows used twice add up.
+
+    padding_idx  the row with this number gets no gradient
+
+    Raises IndexingError for a number out of range.
+
+    >>> import limpid
+    >>> table = limpid.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> limpid.nn.functional.embedding(limpid.tensor([1, 1]), table)
+    tensor([[3., 4.],
+            [3., 4.]])
+    """
+    index = input if isinstance(input, Tensor) else to_array(input)
+    _check_not_negative(index, weight.shape[0])
+    rows = gather.take(weight, index, axis=0)
+    if padding_idx is None:
+        return rows
+    count = weight.shape[0]
+    if not -count <= padding_idx < count:
+        raise ArgumentError(f"padding_idx {padding_idx} is out of range for {count} rows")
+    padding = reshape(equal(index, padding_idx % count), (*index.shape, 1))
+    return where(padding, stop_gradient(rows), rows)
+
+
+def _check_not_negative(index: Any, count: int) -> None:
+    """Negative numbers count from the end elsewhere; here they are nearly always a mistake."""
+    if context.state.recorder is not None or not index.size:
+        return
+    values = index.value if isinstance(index, Tensor) else index
+    if values.dtype.kind == "i" and values.min() < 0:
+        raise ArgumentError(
+            f"embedding: row {values.min()} was asked for; rows are numbered from 0 to {count - 1}"
+        )
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """1 at the class, 0 elsewhere, as integers: (…) → (…, num_classes).
+
+    num_classes  by default the largest class plus 1, which reads the values
+
+    >>> import limpid
+    >>> limpid.nn.functional.one_hot(limpid.tensor([0, 2])).tolist()
+    [[1, 0, 0], [0, 0, 1]]
+    """
+    return gather.one_hot(tensor, None if num_classes == -1 else num_classes, dtype="int64")
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
+    """Each element is 0 with probability p, else divided by 1 − p; nothing unless training.
+
+    Random numbers come from this thread's default generator.
+
+    Source: Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from
+    Overfitting.
+
+    >>> import limpid
+    >>> generator = limpid.random.seed(0)
+    >>> limpid.nn.functional.dropout(limpid.tensor([1.0, 1.0, 1.0, 1.0]))
+    tensor([2., 0., 0., 0.])
+    """
+    if not 0 <= p <= 1:
+        raise ArgumentError(f"a probability is from 0 to 1, not {p}")
+    input = input if isinstance(input, Tensor) else to_array(input)
+    if not training or p == 0:
+        return input
+    kept = bernoulli(1 - p, input.shape)
+    return input * (astype(kept, input.dtype) * (0 if p == 1 else 1 / (1 - p)))

@@ -1,0 +1,44 @@
+"""Evaluating a formula of many steps on arrays: block by block, so that its steps stay in cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+BLOCK = 8192  # elements
+
+
+def blockwise(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays of any shape from a kernel of one-dimensional blocks of floats.
+
+    The result has the float type of x; integers become float64. NumPy's warnings are off: what
+    a function is at its poles and beyond its range is its value, not a mistake.
+    """
+
+    @wraps(kernel)
+    def on_array(x: Any, **params: Any) -> Any:
+        x = np.asarray(x)
+        if x.dtype.kind != "f":
+            x = x.astype(np.float64)
+        flat = x.reshape(-1)
+        y = np.empty_like(flat)
+        with np.errstate(all="ignore"):
+            for start in range(0, flat.size, BLOCK):
+                block = slice(start, start + BLOCK)
+                y[block] = kernel(flat[block], **params)
+        return y.reshape(x.shape)
+
+    return on_array
+
+
+def polynomial(coefficients: Sequence[float], x: Any) -> Any:
+    """Σ cₖ·xᵏ by Horner's rule, the highest coefficient first."""
+    first, *others = coefficients
+    y = np.full_like(x, first)
+    for c in others:
+        y *= x
+        y += c
+    return y

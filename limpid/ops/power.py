@@ -1,0 +1,59 @@
+"""Powers with any exponent."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from limpid.differentiation.elementwise import elementwise
+from limpid.graph.registry import operations
+from limpid.ops.arithmetic import where
+from limpid.ops.elementary import log
+from limpid.ops.rounding import floor
+
+
+def _raise(a: Any, b: Any) -> Any:
+    """The power; the operator computes b = 2, −1 and ½ without a logarithm."""
+    return a**b if isinstance(a, np.ndarray) else np.power(a, b)
+
+
+def _by_base(y: Any, a: Any, b: Any) -> Any:
+    """b·a^(b−1); 0 where the exponent is 0, also at a = 0."""
+    if isinstance(b, int | float):  # the usual case, where the rule is short
+        if b == 0 or b == 1:
+            return float(b)
+        return b * a ** (b - 1) if b != 2 else 2 * a
+    return b * a ** (where((a == 0) & (b == 0), 1, b) - 1)
+
+
+def _by_exponent(y: Any, a: Any, b: Any) -> Any:
+    """a^b·log a; 0 at a = 0 unless b is negative; NaN for negative a."""
+    if isinstance(a, int | float) and a > 0:
+        return y * math.log(a)
+    return y * log(where((a == 0) & (b >= 0), 1, a))
+
+
+power = elementwise(
+    "power",
+    _raise,
+    local=[_by_base, _by_exponent],
+    math="{a}^{{b}}",
+    label="_ ** _",
+    operands=("a", "b"),
+    domain=lambda a, b: (a > 0) | ((a == 0) & (b >= 0)) | ((a < 0) & (b == floor(b))),
+    smooth=lambda a, b: (a != 0) | (b >= 1) | (b == 0),
+    kink="0⁰ = 1; the derivative by the base is 0 where b = 0, that by the exponent is 0 at "
+    "a = 0 unless b < 0, and NaN for a < 0",
+    doc="""a to the power b, elementwise. The base may be negative where the exponent is whole.
+
+    Integers to negative powers raise, as in NumPy; make one of them float.
+
+    >>> import limpid
+    >>> limpid.power(limpid.tensor([-3.0, 0.0, 2.0]), 2)
+    tensor([9., 0., 4.])
+    """,
+)
+pow = power
+operations.update(pow=power)

@@ -1,0 +1,228 @@
+"""What all optimisers share: groups, state, and running an update eagerly or in a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from limpid.errors import ArgumentError, OperandError
+from limpid.graph.context import context, enable_grad
+from limpid.graph.registry import operations
+from limpid.graph.source import capture
+from limpid.optim.group import Group, labelled
+from limpid.optim.state import load_state, save_state
+from limpid.tensor import Buffer, Slot, Tensor
+
+Values = dict[str, Any]  # name → array, or tensor when recording
+Coefficients = dict[str, Any]  # name → number; None where the term is left out
+NO_SLOTS: dict[str, Any] = {}
+
+
+class Optimizer:
+    """Base of optimisers. A subclass says what state a parameter has and how it is updated.
+
+    slots(group)                  names of the state kept for each parameter; `step` is a count
+    coefficients(group, step)     the numbers of the update, in double precision, from options and
+                                  count: numbers when eager, 0-d tensors when recording
+    update(p, g, held, c, group)  the new parameter, and {name: new value} of its state
+
+    `update` is written once, without effects: it runs on arrays when eager, and on tensors when a
+    step is recorded.
+    """
+
+    def __init__(self, params: Any, defaults: Mapping[str, Any]):
+        self.defaults = dict(defaults)
+        self.param_groups: list[Group] = []
+        self.state: dict[Slot, dict[str, Slot]] = {}
+        for group in _groups(params):
+            self.add_param_group(group)
+
+    def slots(self, group: Group) -> tuple[str, ...]:
+        """Names of the state of each parameter."""
+        raise NotImplementedError
+
+    def coefficients(self, group: Group, step: Any) -> Coefficients:
+        """The numbers of the update."""
+        raise NotImplementedError
+
+    def update(
+        self, p: Any, g: Any, held: Values, c: Coefficients, group: Group
+    ) -> tuple[Any, Values]:
+        """The new parameter and its new state."""
+        raise NotImplementedError
+
+    def check(self, group: Group) -> None:
+        """Raise ArgumentError for an impossible option."""
+        for name, value in group.numbers().items():
+            if name in ("lr", "momentum", "weight_decay", "eps") and not value >= 0:
+                raise ArgumentError(f"{name} must not be negative, but is {value}")
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own: {"params": …, "lr": …}."""
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise ArgumentError('a parameter group is a dict with the key "params"')
+        unknown = [name for name in group if name not in self.defaults and name != "params"]
+        if unknown:
+            raise ArgumentError(
+                f"{type(self).__name__} has no option {unknown[0]!r}; it has "
+                + ", ".join(self.defaults)
+            )
+        params = _parameters(group["params"])
+        taken = {id(p.storage) for held in self.param_groups for p in held["params"]}
+        for p in params:
+            if id(p.storage) in taken:
+                raise ArgumentError(f"the parameter {_name(p)} is given to the optimiser twice")
+            taken.add(id(p.storage))
+        made = Group({**self.defaults, **group, "params": params})
+        self.check(made)
+        self.param_groups.append(made)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to None; to zeros with set_to_none=False."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none:
+                    p.grad = None
+                elif p.grad is not None:
+                    p.grad = operations["zeros_like"](p.grad)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient. A closure computes the loss first.
+
+        Reads and writes slots only, so it can be recorded: `limpid.record` of a function that
+        calls it has the parameters, the optimiser's state and its numbers among its slots.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        state = context.state
+        before, state.grad_enabled = state.grad_enabled, False
+        try:
+            run = self._step_arrays if state.recorder is None else self._step_slots
+            for group in self.param_groups:
+                run(group)
+        finally:
+            state.grad_enabled = before
+        return loss
+
+    def _step_arrays(self, group: Group) -> None:
+        """Eager: arrays in, and the new ones put in the place of the old ones."""
+        update, names = self.update, self.slots(group)
+        known: dict[Any, Coefficients] = {}
+        source = capture()
+        for p in group["params"]:
+            g = p.grad
+            if g is None:
+                continue
+            slots = self._slots_of(p, names) if names else NO_SLOTS
+            held = {name: slot.value for name, slot in slots.items()} if names else NO_SLOTS
+            count = self._count(slots["step"]).item() if "step" in slots else None
+            c = known.get(count)
+            if c is None:
+                c = known[count] = {
+                    name: None if value is None else float(value)
+                    for name, value in self.coefficients(group, count).items()
+                }
+            new, changed = update(p.value, g.value, held, c, group)
+            _replace(p, new, source)
+            for name in changed:
+                _replace(slots[name], changed[name], source)
+
+    def _step_slots(self, group: Group) -> None:
+        """Recording: tensors in, and the new values assigned."""
+        names = self.slots(group)
+        known: dict[Any, Coefficients] = {}
+        for p in group["params"]:
+            g = p.grad
+            if g is None:
+                continue
+            slots = self._slots_of(p, names)
+            count = self._count(slots["step"]) if "step" in slots else None
+            c = known.get(p.dtype.name)
+            if c is None or count is not None:
+                c = known[p.dtype.name] = {
+                    name: None if value is None else operations["astype"](value, p.dtype)
+                    for name, value in self.coefficients(group, count).items()
+                }
+            new, changed = self.update(p, g, slots, c, group)
+            operations["assign"](p, new)
+            for name, value in changed.items():
+                operations["assign"](slots[name], value)
+
+    def _count(self, step: Slot) -> Slot:
+        """One step more."""
+        operations["assign"](step, step + 1)
+        return step
+
+    def _slots_of(self, p: Slot, names: tuple[str, ...]) -> dict[str, Slot]:
+        """The state of a parameter, made of zeros when it is first needed."""
+        held = self.state.get(p)
+        if held is None:
+            held = self.state[p] = {}
+        for name in names:
+            if name not in held:
+                zeros = np.zeros((), np.float64) if name == "step" else np.zeros_like(p.value)
+                held[name] = labelled(Buffer(zeros), f"{_name(p)}.{name}")
+        return held
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {number: {name: array}}, "param_groups": […]} as in PyTorch; copies."""
+        return save_state(self.param_groups, self.state)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take up the state of an optimiser of the same parameters.
+
+        Raises StateError that lists all that does not fit, and then changes nothing.
+        """
+        load_state(self, state_dict)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {value}" for name, value in sorted(group.numbers().items())]
+        return "\n".join([*lines, ")"])
+
+
+def _replace(slot: Slot, value: Any, source: Any) -> None:
+    """`assign` for an array that nobody else holds."""
+    storage: Any = slot.storage
+    storage.write(np.asarray(value, storage.dtype.storage, order="C"), source)
+
+
+def _name(p: Slot) -> str:
+    return getattr(p.node.op, "label", None) or "parameter" if p.node is not None else "parameter"
+
+
+def _groups(params: Any) -> list[Mapping[str, Any]]:
+    if isinstance(params, Tensor) or not isinstance(params, Iterable):
+        raise OperandError(
+            f"params must be several parameters or dicts, not {type(params).__name__}"
+            "\nremedy: model.parameters(), or [parameter]"
+        )
+    given = list(params)
+    if not given:
+        raise ArgumentError("the optimiser got no parameters")
+    if isinstance(given[0], Mapping):
+        return given
+    return [{"params": given}]
+
+
+def _parameters(params: Any) -> list[Any]:
+    found = [params] if isinstance(params, Tensor) else list(_unnamed(params))
+    for p in found:
+        if not isinstance(p, Tensor) or p.storage is None:
+            raise OperandError(
+                f"only parameters can be optimised, not {type(p).__name__}; a computed tensor has "
+                "no value of its own"
+            )
+    return found
+
+
+def _unnamed(params: Any) -> Iterator[Any]:
+    """Parameters, from pairs (name, parameter) too."""
+    for p in params:
+        yield p[1] if isinstance(p, tuple) and len(p) == 2 else p

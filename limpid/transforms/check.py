@@ -1,0 +1,331 @@
+"""check_grad: is a gradient right? Analytic derivatives against numerical ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from limpid.errors import ArgumentError, RuleError
+from limpid.graph.node import Array
+from limpid.storage import writes_undone
+from limpid.transforms.difference import Estimate, central, one_sided
+from limpid.transforms.gradient import jvp, vjp
+from limpid.transforms.inputs import check_callable
+from limpid.transforms.nesting import flatten
+from limpid.transforms.point import Level, Point, Vector, joined, plain_value, rounding
+
+MODES = ("reverse", "forward")
+SHOWN = 8  # wrong entries in a message
+
+
+def check_grad(
+    function: Any,
+    *args: Any,
+    argnums: int | Sequence[int] | None = None,
+    order: int = 2,
+    modes: Sequence[str] = MODES,
+    tolerance: float | None = None,
+) -> None:
+    """Raise RuleError unless the derivatives of a function agree with finite differences.
+
+    function   a function, primitive, module or `Function`, with any nesting of arguments
+    argnums    which arguments to check; by default all that hold floats
+    order      the highest derivative; from the second on, all combinations of the modes
+    modes      "reverse" checks gradients, "forward" tangents; both, also that they agree
+    tolerance  the relative error allowed; by default 1e-6, or what the function's type allows
+
+    It computes in float64 where the function lets it and chooses steps by itself, so keep the point
+    away from where the function is not defined. At a kink any value between the derivatives of both
+    sides is right. Large arguments are sampled. Every run draws the same random numbers, and what
+    it assigns is undone. The message lists the worst entries.
+
+    >>> import numpy as np, limpid
+    >>> limpid.check_grad(limpid.tanh, np.array([0.5, -2.0]))
+    >>> wrong = limpid.elementwise("wrong_sine", np.sin, local=[lambda y, x: -limpid.cos(x)])
+    >>> limpid.check_grad(wrong, np.array(0.0))
+    Traceback (most recent call last):
+    limpid.errors.RuleError: check_grad: wrong_sine: reverse mode is wrong in 1 of 1 entries...
+      argument  index  output  analytic  numerical  ratio
+      0         ()     ()      -1        1          -1
+    a ratio of −1 is a wrong sign [L208]
+    """
+    if order < 1 or not modes or set(modes) - set(MODES):
+        raise ArgumentError(f"check_grad takes order ≥ 1 and modes among {MODES}, not {modes!r}")
+    function = getattr(function, "apply", function) if isinstance(function, type) else function
+    check_callable(function, "check_grad")
+    point = Point(function, args, argnums)
+    with point.doubled() as noise:
+        limit = max(1e-6, 30 * noise**0.5) if tolerance is None else tolerance
+        Check(point, tuple(modes), limit).run(point.call, order, [])
+    point.check_types()
+
+
+class Direction(NamedTuple):
+    """A way to move the leaves: along one element, or all at once."""
+
+    vector: Vector
+    step: float
+    near: float  # a step that is short even compared with the element itself
+    leaf: int | None = None
+    element: tuple[int, ...] = ()
+
+
+class Check:
+    """The comparisons at one point."""
+
+    def __init__(self, point: Point, modes: tuple[str, ...], tolerance: float) -> None:
+        self.point = point
+        self.modes = modes
+        self.tolerance = tolerance
+        self.rng = np.random.default_rng(0)
+
+    def run(self, level: Level, order: int, over: list[str]) -> None:
+        """Check the first derivatives of a level, then those of its derivatives."""
+        results = self.point.at(level, self.point.start)
+        count = 3 if over else 12
+        moves = self._directions(count)
+        if not moves or not sum(y.size for y in results):
+            return  # no elements
+        error = rounding(results)
+        expected = [central(self._along(level, move), move.step, error) for move in moves]
+        weights = [np.asarray(self.rng.normal(size=y.shape), y.dtype) for y in results]
+        if joined(results).size == 1:
+            weights = [np.ones_like(w) for w in weights]
+        for mode in self.modes:
+            label = " over ".join([mode, *over])
+            if mode == "forward":
+                seeds = None
+                found = np.array([joined(self._tangent(level, move.vector)) for move in moves])
+            else:
+                seeds = self._seeds(results, weights, count)
+                found = self._rows(level, seeds, moves)
+            Comparison(self, level, label, moves, expected, results, seeds).check(found)
+        if len(self.modes) == 2:
+            self._check_product(level, weights, over)
+        if order > 1:
+            for mode in self.modes:
+                self.run(self._derived(level, mode, weights), order - 1, [mode, *over])
+
+    def _along(self, level: Level, move: Direction) -> Any:
+        def along(t: float) -> Array:
+            start = self.point.start
+            leaves = [np.asarray(x + t * v) for x, v in zip(start, move.vector, strict=True)]
+            return joined(self.point.at(level, leaves))
+
+        return along
+
+    def _directions(self, count: int) -> list[Direction]:
+        """Some elements of every leaf, and a random direction unless these are all there are."""
+        start = self.point.start
+        moves = []
+        share = max(1, count // len(start))
+        for j, x in enumerate(start):
+            for flat in self.rng.permutation(x.size)[:share]:
+                index = tuple(int(n) for n in np.unravel_index(flat, x.shape))
+                unit = [np.zeros_like(y) for y in start]
+                unit[j][index] = 1
+                size = abs(float(x[index]))
+                step = 0.02 * max(0.5, size)
+                moves.append(Direction(unit, step, 0.02 * size or step * 1e-6, j, index))
+        if len(moves) < sum(x.size for x in start):
+            sizes = [np.maximum(np.abs(x), 0.1) for x in start]
+            random = [np.asarray(self.rng.normal(size=s.shape) * s, s.dtype) for s in sizes]
+            moves.append(Direction(random, 0.02, 2e-8))
+        return moves
+
+    def _seeds(self, results: Vector, weights: Vector, count: int) -> list[Vector]:
+        """Upstream gradients: some elements, and random weights unless these are all there are."""
+        total = sum(y.size for y in results)
+        ends = np.cumsum([y.size for y in results])[:-1]
+        seeds = []
+        for flat in self.rng.permutation(total)[:count]:
+            parts = zip(np.split(np.arange(total) == flat, ends), results, strict=True)
+            seeds.append([np.asarray(part.reshape(y.shape), y.dtype) for part, y in parts])
+        return seeds if len(seeds) == total else [*seeds, weights]
+
+    def _tangent(self, level: Level, vector: Vector) -> Vector:
+        plain, *modules = self.point.split(vector)
+        with writes_undone():
+            _, pushed = jvp(level, self.point.primals, (plain, *modules))
+        return [plain_value(y) for y in pushed]
+
+    def _gradient(self, level: Level, seed: Vector) -> Vector:
+        with writes_undone():
+            _, pullback = vjp(level, *self.point.primals)
+            return [plain_value(g) for _, g in flatten(pullback(seed))[0]]
+
+    def _rows(self, level: Level, seeds: list[Vector], moves: list[Direction]) -> Array:
+        """For every direction, for every seed: gradient · direction."""
+        rows = [joined(self._gradient(level, seed)) for seed in seeds]
+        vectors = [joined(move.vector) for move in moves]
+        return np.array([[float(row @ v) for row in rows] for v in vectors])
+
+    def _check_product(self, level: Level, weights: Vector, over: list[str]) -> None:
+        """⟨w, J·v⟩ = ⟨Jᵀ·w, v⟩."""
+        vector = self._directions(0)[-1].vector
+        forward = float(joined(weights) @ joined(self._tangent(level, vector)))
+        reverse = float(joined(self._gradient(level, weights)) @ joined(vector))
+        if abs(forward - reverse) > self.tolerance * 1e-2 * max(abs(forward), abs(reverse), 1):
+            where = f" over {' over '.join(over)}" if over else ""
+            raise RuleError(
+                f"check_grad: {self.point.name}: forward and reverse mode{where} disagree: "
+                f"⟨w, J·v⟩ = {forward:.12g}, ⟨Jᵀ·w, v⟩ = {reverse:.12g}"
+            )
+
+    def _derived(self, level: Level, mode: str, weights: Vector) -> Level:
+        """The gradient of the weighted results, or the tangents along a direction, as a level."""
+        if mode == "reverse":
+            return lambda plain, *modules: [
+                g for _, g in flatten(vjp(level, plain, *modules)[1](weights))[0]
+            ]
+        tangents = tuple(self.point.split(self._directions(0)[-1].vector))
+        return lambda plain, *modules: jvp(level, (plain, *modules), tangents)[1]
+
+
+class Comparison:
+    """Derivatives of one mode against numerical ones, along each direction."""
+
+    def __init__(
+        self,
+        check: Check,
+        level: Level,
+        label: str,
+        moves: list[Direction],
+        expected: list[Estimate],
+        results: Vector,
+        seeds: list[Vector] | None,
+    ) -> None:
+        self.owner, self.level, self.label = check, level, label
+        self.moves, self.results, self.seeds = moves, results, seeds
+        self.weights = None if seeds is None else np.array([joined(s) for s in seeds])
+        self.expected = [self._seen(x) for x in expected]
+        self.natural = float(np.abs(joined(results)).max(initial=0))  # derivatives are of this size
+
+    def _seen(self, estimate: Estimate) -> Estimate:
+        """An estimate for every output as one for every seed."""
+        if self.weights is None:
+            return estimate
+        with np.errstate(all="ignore"):
+            error = np.where(self.weights == 0, 0, np.abs(self.weights) * estimate.error).sum(1)
+            value = np.where(self.weights == 0, 0, self.weights * estimate.value).sum(1)
+        return Estimate(value, error)
+
+    def check(self, found: Array) -> None:
+        """Raise if anything is wrong. found: for every direction, for every output or seed."""
+        size = max(np.abs(x.value[np.isfinite(x.value)]).max(initial=0) for x in self.expected)
+        wrong: list[tuple[int, int, float, float]] = []
+        unclear = 0
+        for d, (row, estimate) in enumerate(zip(found, self.expected, strict=True)):
+            bad, blurred = self._judge(row, estimate, size)
+            if bad.any():
+                bad &= ~self._elsewhere(d, row, size)
+            if bad.any():
+                bad &= ~self._kink(d, row, size)
+            unclear += int(blurred.sum())
+            wrong += [(d, int(k), row[k], estimate.value[k]) for k in np.flatnonzero(bad)]
+        if wrong:
+            self._report(wrong, found.size)
+        if found.size and unclear == found.size:
+            raise ArgumentError(
+                f"check_grad: {self.owner.point.name}: finite differences of {self.label} mode do "
+                "not converge here; move the point away from kinks and jumps"
+            )
+
+    def _judge(self, row: Array, estimate: Estimate, size: float) -> tuple[Array, Array]:
+        """(where it is wrong, where the numerical derivative is too blurred to say)."""
+        value, error = estimate
+        with np.errstate(all="ignore"):
+            larger = np.maximum(np.abs(row), np.abs(value))
+            clear = 1e-2 * np.maximum(larger, 0.1 * self.natural) + 1e-12
+            blurred = ~np.isfinite(value) | (error > clear)
+            allowed = self.owner.tolerance * np.maximum(larger, 1e-3 * size) + 10 * error + 1e-12
+            agrees = np.abs(row - value) <= allowed
+        return ~agrees & ~blurred, blurred
+
+    def _elsewhere(self, d: int, row: Array, size: float) -> Array:
+        """Where a shorter step agrees: the first may have reached across a pole or a kink."""
+        move = self.moves[d]
+        along = self.owner._along(self.level, move)
+        right = np.zeros(row.shape, bool)
+        for step in (move.step * 1e-2, move.step * 1e-4, move.near):
+            estimate = self._seen(central(along, step, rounding(self.results)))
+            bad, blurred = self._judge(row, estimate, size)
+            right |= ~bad & ~blurred
+        return right
+
+    def _kink(self, d: int, row: Array, size: float) -> Array:
+        """Where the derivative jumps, and what was found lies between both sides."""
+        along = self.owner._along(self.level, self.moves[d])
+        sides = one_sided(along, self.moves[d].step * 1e-2, rounding(self.results))
+        left, right = (self._seen(x) for x in sides)
+        slack = left.error + right.error + self.owner.tolerance * max(size, 1)
+        low, high = np.minimum(left.value, right.value), np.maximum(left.value, right.value)
+        jumps = high - low > 1e3 * slack
+        return np.asarray(jumps & (low - slack <= row) & (row <= high + slack))
+
+    def _report(self, wrong: list[tuple[int, int, float, float]], compared: int) -> NoReturn:
+        def rank(entry: tuple[int, int, float, float]) -> tuple[bool, bool, float]:
+            d, k, analytic, numerical = entry
+            off = abs(analytic - numerical)
+            size = -off if off == off else -np.inf
+            return self.moves[d].leaf is None, self._element(k) is None, size
+
+        rows = [self._line(*entry) for entry in sorted(wrong, key=rank)[:SHOWN]]
+        table = [("argument", "index", "output", "analytic", "numerical", "ratio"), *rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  " + "  ".join(x.ljust(w) for x, w in zip(line, widths, strict=True)).rstrip()
+            for line in table
+        ]
+        more = [f"  … and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+        raise RuleError(
+            "\n".join(
+                [
+                    f"check_grad: {self.owner.point.name}: {self.label} mode is wrong in "
+                    f"{len(wrong)} of {compared} entries compared",
+                    *lines,
+                    *more,
+                    *_hint({row[-1] for row in rows}),
+                ]
+            )
+        )
+
+    def _line(self, d: int, k: int, analytic: float, numerical: float) -> tuple[str, ...]:
+        move = self.moves[d]
+        argument = "all" if move.leaf is None else self.owner.point.paths[move.leaf]
+        index = "random direction" if move.leaf is None else str(move.element)
+        ratio = "" if numerical == 0 else f"{analytic / numerical + 0.0:.4g}"
+        numbers = f"{analytic + 0.0:.6g}", f"{numerical + 0.0:.6g}"
+        return argument, index, self._output(k), *numbers, ratio
+
+    def _element(self, k: int) -> int | None:
+        """The number of the output element compared; None for a weighted sum of all."""
+        if self.seeds is None:
+            return k
+        ones = np.flatnonzero(joined(self.seeds[k]))
+        return int(ones[0]) if len(ones) == 1 else None
+
+    def _output(self, k: int) -> str:
+        """The output element compared, in words."""
+        left = self._element(k)
+        if left is None:
+            return "random weights"
+        for number, y in enumerate(self.results):
+            if left < y.size:
+                index = tuple(int(n) for n in np.unravel_index(left, y.shape))
+                return str(index) if len(self.results) == 1 else f"{number}: {index}"
+            left -= y.size
+        return ""
+
+
+def _hint(ratios: set[str]) -> list[str]:
+    """What the ratios of all entries have in common may say what is wrong."""
+    known = {
+        "-1": "a ratio of −1 is a wrong sign",
+        "2": "a ratio of 2 is a factor too much",
+        "0.5": "a ratio of 0.5 is a missing factor 2",
+        "0": "a ratio of 0 is a missing derivative: a wrong rule, or a graph cut by .detach()",
+    }
+    return [known[min(ratios)]] if len(ratios) == 1 and min(ratios) in known else []

@@ -1,0 +1,133 @@
+"""The explanation record: every edge, its numbers, its rule, its pattern; and its text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import limpid
+from limpid import errors
+from limpid.explanation.expression import evaluate_expression, parse_value
+from tests.table import ROWS, Row
+from tests.test_table import Case
+
+
+def leaf(value: object) -> limpid.Tensor:
+    return limpid.tensor(value, requires_grad=True, dtype="float64")
+
+
+def test_the_first_lecture_example() -> None:
+    x, y, z = leaf(-2.0), leaf(5.0), leaf(-4.0)
+    f = (x + y) * z
+    record = limpid.explain(f)
+    assert {s.name: float(s.value.array) for s in record.steps if s.op == "input"} == {
+        "x": -2.0,
+        "y": 5.0,
+        "z": -4.0,
+    }
+    found = {
+        (e.node, record.steps[[s.id for s in record.steps].index(e.to)].name): (
+            float(e.upstream.array),
+            float(e.local.array),
+            float(e.downstream.array),
+            e.pattern,
+        )
+        for e in record.edges
+    }
+    assert found == {
+        ("v2", "x + y"): (1.0, -4.0, -4.0, "swaps and multiplies"),
+        ("v2", "z"): (1.0, 3.0, 3.0, "swaps and multiplies"),
+        ("v1", "x"): (-4.0, 1.0, -4.0, "distributes"),
+        ("v1", "y"): (-4.0, 1.0, -4.0, "distributes"),
+    }
+    assert record["f"].formula == "(x + y) * z"
+    assert "x: -4 × 1 = -4" in str(record)
+
+
+def test_max_routes_and_fan_out_adds() -> None:
+    x, y = leaf(3.0), leaf(1.0)
+    record = limpid.explain(limpid.maximum(x, y) * 2.0 + x)
+    patterns = {(e.pattern, float(e.downstream.array)) for e in record.edges}
+    assert ("routes", 2.0) in patterns
+    assert ("routes", 0.0) in patterns
+    (total,) = record.sums
+    assert [c.share for c in total.contributions] == pytest.approx([1 / 3, 2 / 3])
+    assert float(total.total.array) == 3.0
+
+
+def test_explained_after_backward_and_not_after_an_assignment() -> None:
+    w = limpid.Parameter([1.0, 2.0])
+    loss = limpid.sum(limpid.tanh(w * w))
+    before = limpid.explain(loss).to_json()
+    loss.backward()
+    assert limpid.explain(loss).to_json() == before
+    limpid.assign(w, [0.0, 0.0])
+    with pytest.raises(errors.OverwrittenError):
+        limpid.explain(loss)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.order >= 1], ids=lambda row: row.id)
+def test_edges_of_every_primitive_sum_to_the_gradient(row: Row) -> None:
+    """upstream × local = downstream on every edge, and what arrives is what backward gives."""
+    case = Case(row)
+    inputs = [leaf(x) for x in case.point]
+    output = case.scalar(*inputs)
+    if not output.requires_grad:
+        return
+    record = limpid.explain(output)
+    gradients = case.gradient(*case.point)
+    output.backward()
+    for x, wanted in zip(inputs, gradients, strict=True):
+        arrived = [s.gradient for s in record.steps if s.op == "input" and s.gradient]
+        if x.grad is not None:
+            np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-12, atol=1e-12)
+            assert any(np.array_equal(a.array, x.grad.numpy(), equal_nan=True) for a in arrived)
+    for edge in record.edges:
+        if edge.local is not None and edge.local.array.dtype != bool:
+            product = np.asarray(edge.upstream.array * edge.local.array)
+            if product.shape == edge.downstream.shape:
+                np.testing.assert_allclose(product, edge.downstream.array, rtol=1e-10, atol=1e-10)
+    for total in record.sums:
+        assert sum(c.share for c in total.contributions) == pytest.approx(1.0)
+    json.dumps(record.to_json())
+    assert str(record)
+
+
+def test_large_arrays_are_given_by_statistics() -> None:
+    x = leaf(np.ones((30, 40)))
+    record = limpid.explain(limpid.sum(limpid.relu(x)))
+    shown = record.to_json()["steps"][0]["value"]
+    assert shown["statistics"]["norm"] == pytest.approx(np.sqrt(1200))
+    assert "values" not in shown
+
+
+def test_expressions() -> None:
+    values = dict(parse_value(t) for t in ("W=[[0.1,0.5],[-0.3,0.8]]", "x=[0.2,0.4]"))
+    output = evaluate_expression("sum((W @ x)**2)", values)
+    assert output.item() == pytest.approx(0.116)
+    record = limpid.explain(output)
+    np.testing.assert_allclose(record["W"].gradient.array, [[0.088, 0.176], [0.104, 0.208]], 1e-5)
+    values = dict(parse_value(t) for t in ("x=-2", "y=5"))
+    assert evaluate_expression("max(stack((x, y)), axis=0) + x[None][0] * -pi", values)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["__import__('os').system('true')", "x.__class__", "(lambda: x)()", "[x for x in x]", "x +",
+     "x if x else x", "open('f')", "q * 2", "sum(**x)", "f'{x}'", "x := 2", "'text'", "",
+     "limpid.sum(x)", "x.T.node", "1 + 1", "((((" * 200, "matmul(x, x, out=x)"],
+)  # fmt: skip
+def test_whatever_is_not_on_the_list_is_refused(expression: str) -> None:
+    with pytest.raises(errors.LimpidError) as error:
+        evaluate_expression(expression, {"x": leaf(1.0)})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given", ["x", "=2", "x=", "x=y", "x=[1,'a']", "x=__import__('os')", "2=3"]
+)
+def test_values_are_numbers_only(given: str) -> None:
+    with pytest.raises(errors.ArgumentError):
+        parse_value(given)

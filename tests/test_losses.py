@@ -1,0 +1,203 @@
+"""Losses: what the table can't say. Errors, extremes, and the formulas of the lectures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import limpid
+from limpid import nn
+from limpid.errors import ArgumentError, DTypeError, NoGradientError, ShapeError
+from limpid.nn import functional as F  # noqa: N812  # its usual name
+
+RNG = np.random.default_rng(0)
+
+
+def test_cross_entropy_is_one_box_with_the_textbook_gradient() -> None:
+    x = limpid.tensor(RNG.normal(size=(5, 4)), requires_grad=True)
+    y = RNG.integers(0, 4, 5)
+    loss = F.cross_entropy(x, y)
+    assert loss.node.op.name == "cross_entropy"
+    assert loss.node.inputs[0] is x.node
+    loss.backward()
+    p = np.exp(x.detach()) / np.exp(x.detach()).sum(1, keepdims=True)
+    np.testing.assert_allclose(x.grad, (p - np.eye(4)[y]) / 5, atol=1e-15)
+
+
+def test_cross_entropy_of_extreme_scores() -> None:
+    x = limpid.tensor([[1e30, -1e30, 0.0], [-1e4, 0.0, -np.inf]], requires_grad=True)
+    loss = F.cross_entropy(x, np.array([1, 0]), reduction="none")
+    assert loss.tolist() == [pytest.approx(2e30), 1e4]
+    loss.sum().backward()
+    assert x.grad.tolist() == [[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]]
+
+
+def test_rows_left_out_may_hold_nan_and_leaving_out_all_gives_nan() -> None:
+    x = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    assert np.isfinite(F.cross_entropy(x, np.array([0, -100])))
+    assert np.isnan(F.cross_entropy(x, np.array([-100, -100])))
+    assert F.cross_entropy(x, np.array([-100, -100]), reduction="sum") == 0
+    assert np.isnan(F.cross_entropy(np.zeros((0, 3)), np.zeros(0, int)))
+    assert F.cross_entropy(np.zeros((0, 3)), np.zeros(0, int), reduction="none").shape == (0,)
+
+
+def test_class_numbers_are_checked() -> None:
+    x = limpid.zeros((3, 4))
+    for loss in (F.cross_entropy, F.nll_loss, F.multi_margin_loss):
+        for wrong in (4, -1, 2**62):
+            with pytest.raises(ArgumentError, match=f"class {wrong}, but there are 4 classes"):
+                loss(x, np.array([0, wrong, 1]))
+        with pytest.raises(DTypeError, match="must be integers"):
+            loss(x, np.array([True, False, True]))
+        with pytest.raises(ShapeError, match=r"must have shape \(3,\), not \(2,\)"):
+            loss(x, np.array([0, 1]))
+        with pytest.raises(ArgumentError, match="reduction"):
+            loss(x, np.array([0, 1, 2]), reduction="average")
+    assert F.cross_entropy(x, np.array([0, 1, 2], np.uint8)).item() == pytest.approx(np.log(4))
+    with pytest.raises(ShapeError, match="axis of classes"):
+        F.cross_entropy(limpid.tensor(1.0), 0)
+    with pytest.raises(ShapeError, match="class probabilities"):
+        F.cross_entropy(x, limpid.ones((3, 3)))
+    with pytest.raises(ShapeError, match="4 classes but weights"):
+        F.cross_entropy(x, np.array([0, 1, 2]), np.ones(3))
+    with pytest.raises(ArgumentError, match="label_smoothing"):
+        F.cross_entropy(x, np.array([0, 1, 2]), label_smoothing=1.5)
+    with pytest.raises(NoGradientError, match="class weights are constants"):
+        F.cross_entropy(x, np.array([0, 1, 2]), limpid.Parameter(np.ones(4)))
+
+
+def test_targets_may_have_any_layout() -> None:
+    x = RNG.normal(size=(6, 4))[::2]
+    y = np.arange(12)[::-1][::4] % 4
+    y.flags.writeable = False
+    assert F.cross_entropy(x, y) == F.cross_entropy(x.copy(), y.copy())
+    assert F.cross_entropy(np.asfortranarray(x), list(y)) == F.cross_entropy(x.copy(), y.copy())
+
+
+def test_losses_of_arrays_are_arrays_and_integers_become_floats() -> None:
+    assert isinstance(F.cross_entropy(np.zeros((2, 3)), np.zeros(2, int)), np.floating)
+    assert F.cross_entropy(np.zeros((2, 3), np.int64), np.zeros(2, int)).dtype == np.float32
+    assert isinstance(F.mse_loss(np.ones(3), np.zeros(3)), np.floating)
+    assert F.mse_loss([1.0, 2.0], 0.0) == 2.5
+
+
+def test_the_svm_loss_of_the_lecture() -> None:
+    scores = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
+    classes = np.array([0, 1, 2])
+    each = F.multiclass_hinge_loss(scores, classes, reduction="none")
+    np.testing.assert_allclose(each, [2.9, 0.0, 12.9])
+    s = limpid.tensor(scores, requires_grad=True)
+    F.multiclass_hinge_loss(s, classes, reduction="sum").backward()
+    assert s.grad.tolist() == [[-1, 1, 0], [0, 0, 0], [1, 1, -2]]
+    np.testing.assert_allclose(F.multi_margin_loss(scores, classes, reduction="none"), each / 3)
+    assert nn.MulticlassHingeLoss()(scores, classes) == pytest.approx(15.8 / 3)
+
+
+def test_logistic_regression_of_the_lecture() -> None:
+    w, x = RNG.normal(size=3), RNG.normal(size=3)
+    gradient = limpid.grad(lambda w: F.logistic_loss(limpid.sum(w * x)))(w)
+    p = 1 / (1 + np.exp(-w @ x))
+    np.testing.assert_allclose(gradient, -(1 - p) * x, rtol=1e-12)
+
+
+def test_shapes_that_would_broadcast_are_refused() -> None:
+    pairs = [
+        F.mse_loss, F.l1_loss, F.huber_loss, F.smooth_l1_loss, F.binary_cross_entropy,
+        F.binary_cross_entropy_with_logits, F.kl_div, F.soft_margin_loss, F.hinge_loss,
+        F.hinge_embedding_loss,
+    ]  # fmt: skip
+    for loss in pairs:
+        with pytest.raises(ShapeError, match=r"\(4, 1\) but the target \(4,\)"):
+            loss(limpid.ones((4, 1)) * 0.5, limpid.ones(4))
+        assert loss(limpid.ones((0, 3)), limpid.ones((0, 3)), reduction="sum").item() == 0
+
+
+def test_binary_cross_entropy_at_the_ends() -> None:
+    p = limpid.tensor([0.0, 1.0, 0.0, 1.0], requires_grad=True)
+    each = F.binary_cross_entropy(p, limpid.tensor([0.0, 1.0, 1.0, 0.0]), reduction="none")
+    assert each.tolist() == [0.0, 0.0, 100.0, 100.0]
+    each.sum().backward()
+    assert np.isfinite(p.grad).all()
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(ArgumentError, match="probabilities from 0 to 1"):
+            F.binary_cross_entropy(limpid.tensor([0.5, wrong]), limpid.tensor([1.0, 0.0]))
+    x = limpid.tensor([-1e4, 1e4], requires_grad=True)
+    loss = F.binary_cross_entropy_with_logits(x, limpid.tensor([1.0, 0.0]), reduction="sum")
+    loss.backward()
+    assert loss.item() == 2e4
+    assert x.grad.tolist() == [-1.0, 1.0]
+
+
+def test_kl_of_zero_probability_is_zero() -> None:
+    q = limpid.tensor([-1.0, -2.0], requires_grad=True)
+    loss = F.kl_div(q, limpid.tensor([0.0, 1.0]), reduction="sum")
+    loss.backward()
+    assert loss.item() == 2.0
+    assert q.grad.tolist() == [0.0, -1.0]
+
+
+def test_options_out_of_range() -> None:
+    x = limpid.ones((2, 3))
+    for call in (
+        lambda: F.huber_loss(x, x, delta=0), lambda: F.huber_loss(x, x, delta=np.nan),
+        lambda: F.smooth_l1_loss(x, x, beta=-1), lambda: F.multi_margin_loss(x, [0, 1], p=3),
+        lambda: F.mse_loss(x, x, reduction="total"),
+    ):  # fmt: skip
+        with pytest.raises(ArgumentError):
+            call()
+    assert F.smooth_l1_loss(x, x * 3, beta=0).item() == 2.0
+
+
+def test_penalties_and_their_gradients() -> None:
+    model = nn.Linear(3, 2)
+    gradients = limpid.grad(lambda m: F.l2_penalty(m, 0.1))(model)
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(gradients[name], 0.1 * p.detach().numpy(), rtol=1e-6)
+    gradients = limpid.grad(lambda m: F.l1_penalty(m.parameters(), 0.1))(model)
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(gradients[name], 0.1 * np.sign(p.detach().numpy()), rtol=1e-6)
+    assert F.l2_penalty(model.weight).requires_grad
+    for nothing in ([], nn.ReLU(), 3):
+        with pytest.raises(ArgumentError):
+            F.l1_penalty(nothing)
+
+
+def test_loss_modules_are_the_functions() -> None:
+    x, y = RNG.normal(size=(5, 4)), RNG.integers(0, 4, 5)
+    w = np.array([1.0, 2.0, 0.5, 3.0])
+    a, b = RNG.uniform(0.1, 0.9, (5, 4)), RNG.uniform(0.1, 0.9, (5, 4))
+    pairs = [
+        (nn.CrossEntropyLoss(w, 2, "sum", 0.1), F.cross_entropy(x, y, w, 2, "sum", 0.1), (x, y)),
+        (nn.NLLLoss(w, 2, "sum"), F.nll_loss(x, y, w, 2, "sum"), (x, y)),
+        (nn.MultiMarginLoss(2, 0.5, w), F.multi_margin_loss(x, y, 2, 0.5, w), (x, y)),
+        (nn.BCELoss(w), F.binary_cross_entropy(a, b, w), (a, b)),
+        (nn.BCEWithLogitsLoss(w, "sum", w),
+         F.binary_cross_entropy_with_logits(x, b, w, "sum", w), (x, b)),
+        (nn.MSELoss("sum"), F.mse_loss(a, b, "sum"), (a, b)),
+        (nn.L1Loss(), F.l1_loss(a, b), (a, b)),
+        (nn.HuberLoss("mean", 0.1), F.huber_loss(a, b, "mean", 0.1), (a, b)),
+        (nn.SmoothL1Loss("mean", 0.1), F.smooth_l1_loss(a, b, "mean", 0.1), (a, b)),
+        (nn.KLDivLoss("batchmean", True), F.kl_div(a, b, "batchmean", True), (a, b)),
+        (nn.HingeLoss(0.5), F.hinge_loss(x, b, 0.5), (x, b)),
+        (nn.HingeEmbeddingLoss(), F.hinge_embedding_loss(x, np.sign(b - a)), (x, np.sign(b - a))),
+        (nn.MarginRankingLoss(0.2), F.margin_ranking_loss(a, b, x, 0.2), (a, b, x)),
+        (nn.SoftMarginLoss(), F.soft_margin_loss(x, b), (x, b)),
+    ]  # fmt: skip
+    for module, expected, operands in pairs:
+        assert np.asarray(module(*operands)) == pytest.approx(float(expected), rel=1e-12), module
+    assert list(nn.CrossEntropyLoss(w).state_dict()) == ["weight"]
+    assert list(nn.CrossEntropyLoss(w).parameters()) == []
+
+
+def test_weights_of_another_float_type_leave_the_type_of_the_scores() -> None:
+    x = limpid.tensor(RNG.normal(size=(5, 4)).astype(np.float32), requires_grad=True)
+    loss = F.cross_entropy(x, RNG.integers(0, 4, 5), np.ones(4), label_smoothing=0.1)
+    loss.backward()
+    assert loss.dtype is x.grad.dtype is limpid.float32
+
+
+def test_one_hot_follows_pytorch() -> None:
+    coded = F.one_hot(limpid.tensor([[0, 2]]))
+    assert coded.dtype is limpid.int64
+    assert coded.tolist() == [[[1, 0, 0], [0, 0, 1]]]
+    assert F.one_hot(limpid.tensor([1]), 4).tolist() == [[0, 1, 0, 0]]
