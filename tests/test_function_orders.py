@@ -160,7 +160,7 @@ def test_recorded_its_gradient_is_one_node() -> None:
     assert names.count("NumpyTanh.backward") == 1
     text = str(recorded)
     assert "NumpyTanh.backward(" in text
-    assert "test_function.py" in text
+    assert "test_function_orders.py" in text
     np.testing.assert_allclose(recorded(X).numpy(), 1 - np.tanh(X) ** 2, rtol=1e-15)
 
 

@@ -164,7 +164,7 @@ def test_structure_of_a_linear_layer() -> None:
 
 
 def test_structure_of_nestings_and_modules() -> None:
-    model = network()
+    model = limpid.nn.Sequential(limpid.nn.Linear(3, 4), limpid.nn.Tanh(), limpid.nn.Linear(4, 1))
     x = np.ones((5, 3), np.float32)
     found = structure(lambda m, x: {"y": m(x), "z": x}, model, x, argnums=(0, 1))
     assert found["y"][1].kind == "block"
