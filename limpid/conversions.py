@@ -44,13 +44,12 @@ class Conversions:
         return array.copy() if copy else array
 
     def _view(self, remedy: str) -> Array:
-        if self._value is None:
-            self._no_value(
-                "it was converted to NumPy", "limpid operations, limpid.asarray(X)[t] for X[t]"
-            )
+        value = self._read(
+            "it was converted to NumPy", "limpid operations, limpid.asarray(X)[t] for X[t]"
+        )
         if self.requires_grad:
             self._refuse("was converted to NumPy", remedy)
-        view = self._value.view()
+        view = value.view()
         view.flags.writeable = False
         return view
 
@@ -69,21 +68,18 @@ class Conversions:
         return int(self._number("int()"))
 
     def __bool__(self) -> bool:
-        if self._value is None:
-            self._no_value("its truth was asked", "limpid.where or limpid.cond")
-        if self._value.size != 1:
+        value = self._read("its truth was asked", "limpid.where or limpid.cond")
+        if value.size != 1:
             raise ShapeError(
                 f"{self.spec} has no truth of its own, but was asked for it at "
                 f"{describe(capture())}\nremedy: limpid.any(t) or limpid.all(t), or t.size"
             )
-        return bool(self._value)
+        return bool(value)
 
     def __index__(self) -> int:
         if self.spec.dtype.kind != "int" or self.spec.ndim:
             raise OperandError(f"only a 0-d integer tensor can be an index, not {self.spec}")
-        if self._value is None:
-            self._no_value("it was used as an index", "limpid.asarray(X)[t] or limpid.take")
-        return int(self._value)
+        return int(self._read("it was used as an index", "limpid.asarray(X)[t] or limpid.take"))
 
     def __format__(self, spec: str) -> str:
         return format(self._number(f"format {spec!r}"), spec) if spec else repr(self)
@@ -98,8 +94,7 @@ class Conversions:
         return value.item()
 
     def _leave(self, how: str) -> Array:
-        if self._value is None:
-            self._no_value(f"{how} was called")
+        value = self._read(f"{how} was called")
         if self.requires_grad:
             if is_item_assignment(capture()):  # z[0] = t of an array z calls float(t)
                 self._refuse("was written into an array", "limpid.stack, or limpid.tensor(z) for z")
@@ -108,7 +103,17 @@ class Conversions:
                     f"left the graph by {how} inside a transform", f".detach() before {how}"
                 )
             log_cut(how, self.node)
+        return value
+
+    def _read(self, what: str, remedy: str = "limpid operations, limpid.where") -> Array:
+        """The value; AbstractError while it must not become a constant of what is recorded."""
+        if self._value is None or self._is_state():
+            self._no_value(what, remedy)
         return self._value
+
+    def _is_state(self) -> bool:
+        """Whether a graph is recorded in which this is a slot, whatever its value is now."""
+        return False
 
     def _refuse(self, what: str, remedy: str) -> NoReturn:
         raise CutError(
@@ -117,7 +122,8 @@ class Conversions:
         )
 
     def _no_value(self, what: str, remedy: str = "limpid operations, limpid.where") -> NoReturn:
+        why = "is state, read anew at every run" if self._is_state() else "has no value yet"
         raise AbstractError(
-            f"a graph is recorded and {self.spec} has no value yet, but {what} at "
+            f"a graph is recorded and {self.spec} {why}, but {what} at "
             f"{describe(capture())}\nremedy: {remedy}, or do it outside the recorded function"
         )

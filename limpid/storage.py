@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,28 +11,6 @@ from limpid.graph.context import context
 from limpid.graph.dtype import dtype_of
 from limpid.graph.node import Array, next_number
 from limpid.graph.source import Source, capture
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep the memory that arrays give back, up to 256 MB, for the next ones.
-
-    Every training step takes and frees the same few megabytes. If they go back to the system in
-    between, page faults take a third of the time of a 784-512-512-10 step. This is for glibc; who
-    sets its variables has decided already.
-    """
-    decided = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
-    if sys.platform != "linux" or decided:
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(_MMAP_THRESHOLD, 1 << 26)
-    mallopt(_TRIM_THRESHOLD, 1 << 28)
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
-_keep_freed_memory()
 
 Snapshot = tuple[Array, int, Source | None]
 

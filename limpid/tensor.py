@@ -232,6 +232,14 @@ class Slot(Tensor):
         array = _owned_array(value, dtype)
         make_leaf(self, array, requires_grad)
 
+    @property
+    def value(self) -> Array:
+        """The array itself; AbstractError while a graph is recorded."""
+        return self._read("its value was read")
+
+    def _is_state(self) -> bool:
+        return context.state.recorder is not None
+
 
 class Parameter(Slot):
     """A slot that is trained. Assign one to a module's attribute and the module owns it."""

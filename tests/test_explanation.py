@@ -131,3 +131,24 @@ def test_whatever_is_not_on_the_list_is_refused(expression: str) -> None:
 def test_values_are_numbers_only(given: str) -> None:
     with pytest.raises(errors.ArgumentError):
         parse_value(given)
+
+
+def test_the_digits_network() -> None:
+    """A real network: names, scopes, statistics; what arrives is what backward leaves."""
+    limpid.manual_seed(0)
+    nn = limpid.nn
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    digits = limpid.data.load_digits().train
+    images, labels = limpid.tensor(digits.x[:50]), limpid.tensor(digits.y[:50])
+    loss = nn.functional.cross_entropy(model(images), labels)
+    record = limpid.explain(loss)
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        np.testing.assert_allclose(
+            record[name].gradient.array, parameter.grad.numpy(), rtol=1e-5, atol=1e-7
+        )
+    assert {e.scope for e in record.edges} >= {"1", "2", "3"}
+    relu = next(e for e in record.edges if e.pattern == "routes")
+    assert relu.structure == "diagonal"
+    assert "% zero" in str(relu.downstream)
+    assert len(json.dumps(record.to_json())) < 40_000

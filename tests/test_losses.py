@@ -201,3 +201,13 @@ def test_one_hot_follows_pytorch() -> None:
     assert coded.dtype is limpid.int64
     assert coded.tolist() == [[[1, 0, 0], [0, 0, 1]]]
     assert F.one_hot(limpid.tensor([1]), 4).tolist() == [[0, 1, 0, 0]]
+
+
+def test_a_weighted_loss_can_be_recorded() -> None:
+    x, y = RNG.normal(size=(5, 4)), RNG.integers(0, 4, 5)
+    module = nn.CrossEntropyLoss(np.array([1.0, 2.0, 0.5, 3.0]), label_smoothing=0.1)
+    recorded = limpid.record(limpid.value_and_grad(module), x, y)
+    value, gradient = recorded(x, y)
+    expected, slope = limpid.value_and_grad(module)(x, y)
+    assert value.item() == expected
+    np.testing.assert_allclose(gradient, slope, atol=1e-15)

@@ -15,6 +15,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import (
+    AbstractError,
     ArgumentError,
     DeclarationError,
     DTypeError,
@@ -23,6 +24,7 @@ from limpid.errors import (
     ShapeError,
     StateError,
 )
+from limpid.graph.changes import Changes
 
 
 class Network(nn.Module):
@@ -542,3 +544,36 @@ def test_prelu_learns_its_slope() -> None:
     y.sum().backward()
     assert module.weight.grad.tolist() == [-1.0, -4.0]
     assert repr(module) == "PReLU(num_parameters=2)"
+
+
+def test_state_is_never_a_constant_of_a_recording() -> None:
+    model = Network()
+    count, scale = model.count, limpid.Buffer([2.0])
+    reads = (
+        scale.item, scale.tolist, scale.numpy, lambda: float(scale), lambda: bool(scale),
+        lambda: scale.value, lambda: np.asarray(scale), lambda: int(count), model.state_dict,
+        lambda: [0, 1, 2][count], lambda: f"{scale:.2f}",
+    )  # fmt: skip
+    for read in reads:
+        with pytest.raises(AbstractError, match="is state, read anew at every run"):
+            limpid.record(lambda read=read: read())
+        read()
+    recorded = limpid.record(lambda x: x * scale, limpid.ones(1))
+    limpid.assign(scale, limpid.tensor([5.0]))
+    assert recorded(limpid.ones(1)).item() == 5.0
+
+
+def test_changes_are_counted() -> None:
+    model = Network()
+    model(limpid.ones((1, 3)))
+    before = Changes.any, Changes.structure
+    model.last = limpid.ones(3)
+    assert (Changes.any, Changes.structure) == (before[0] + 1, before[1])
+    model.eval()
+    assert Changes.structure == before[1]
+    model.extra = nn.Linear(1, 1)
+    assert Changes.structure > before[1]
+    structure = Changes.structure
+    del model.extra
+    assert Changes.structure > structure
+    assert "extra.weight" not in model.state_dict()

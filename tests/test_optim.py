@@ -323,6 +323,22 @@ def test_going_on_from_a_state_dict_is_bitwise_the_same(kind: Any, options: Any)
     assert repr(optimizer) == repr(resumed)
 
 
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_of_a_model_with_its_optimiser_go_on_alike(twin: Any) -> None:
+    x, y = batch()
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    train_step(model, optimizer)(x, y)
+    optimizer.zero_grad()
+    other, resumed = twin((model, optimizer))
+    for _ in range(2):
+        train_step(model, optimizer)(x, y)
+        train_step(other, resumed)(x, y)
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert p is not q
+        np.testing.assert_array_equal(p.detach(), q.detach())
+
+
 def test_loading_lists_what_does_not_fit_and_changes_nothing() -> None:
     w, v = limpid.Parameter([1.0, 2.0]), limpid.Parameter([1.0])
     optimizer = optim.Adam([w, v], lr=0.1)

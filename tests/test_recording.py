@@ -129,3 +129,14 @@ def test_an_assigned_slot_carries_no_gradient_to_its_past() -> None:
 
     recorded = limpid.record(limpid.grad(through), np.ones(1, np.float32))
     assert recorded(np.ones(1, np.float32)).item() == limpid.grad(through)(np.ones(1)).item() == 3.0
+
+
+def test_slots_of_a_nameless_container() -> None:
+    """Names such as `0.weight` are no Python; the text writes `self[0].weight`."""
+    model = limpid.nn.Sequential(limpid.nn.Linear(3, 2), limpid.nn.Tanh(), limpid.nn.Linear(2, 1))
+    recorded = limpid.record(model, np.ones((4, 3), np.float32))
+    assert list(recorded.graph.slots) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    text = format_graph(recorded.graph, comments=False)
+    assert "self[0].weight: state[float32[2, 3]]" in text
+    rebuilt = parse_graph(text)
+    assert format_graph(rebuilt, comments=False) == text

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.failure import explain_failure
+from limpid.differentiation.operands import constant, spec_or_number, unify
 from limpid.differentiation.rules import find_reads
-from limpid.errors import (
-    ArgumentError,
-    DTypeError,
-    LimpidError,
-    MatrixError,
-    OperandError,
-    ShapeError,
-)
 from limpid.graph.context import Cut, context
-from limpid.graph.dtype import WEAK, dtype_of, result_type
+from limpid.graph.dtype import dtype_of
 from limpid.graph.node import Array, Node, Params, Spec, first_outputs
-from limpid.graph.source import capture, describe, operand_names
-from limpid.tensor import Tensor, to_array
+from limpid.graph.source import capture
+from limpid.tensor import Tensor
 
 ndarray = np.ndarray
 MOST_READS = 1000  # params such as indices may take any number of values
@@ -264,62 +258,6 @@ def _uniform(values: tuple[Any, ...]) -> bool:
     return dtype is not None
 
 
-def constant(x: Any) -> Any:
-    """An operand that is no tensor: an array, or a Python number, which is weak."""
-    kind = type(x)
-    if kind is float or kind is int or kind is bool or kind is ndarray:
-        if kind is ndarray:
-            dtype_of(x.dtype)
-        return x
-    if isinstance(x, np.generic):
-        return _number(x)
-    if isinstance(x, WEAK):
-        return x
-    if x is None or isinstance(x, str | bytes | dict | set | complex):
-        raise OperandError(f"an operand must be a tensor, an array or a number, not {x!r:.60}")
-    return to_array(x)
-
-
-def _number(x: np.generic) -> Any:
-    """A NumPy scalar as the Python number that it is as weak as."""
-    if x.dtype.kind in "biu":
-        return x.item()
-    if x.dtype.kind == "f":
-        return float(x)
-    dtype_of(x.dtype)
-    raise OperandError(f"an operand must be a tensor, an array or a number, not {x!r:.60}")
-
-
-def spec_or_number(value: Any) -> Any:
-    """The spec of an array; Python numbers stand for themselves, since they are weak."""
-    return Spec(value.shape, dtype_of(value.dtype)) if isinstance(value, ndarray) else value
-
-
-def unify(op: Any, values: list[Any]) -> list[Any]:
-    """The operands in their common type, as limpid promotes; masks and indices untouched."""
-    numeric = op.numeric
-    if numeric == "any":
-        return values
-    masks = op.masks(len(values))
-    typed = [
-        dtype_of(v.dtype) if isinstance(v, ndarray) else v
-        for v, mask in zip(values, masks, strict=True)
-        if not mask
-    ]
-    if not typed:
-        return values
-    target = result_type(typed, float_only=numeric == "float").storage
-    return [v if mask else _cast(v, target) for v, mask in zip(values, masks, strict=True)]
-
-
-def _cast(value: Any, target: np.dtype[Any]) -> Any:
-    if isinstance(value, ndarray):
-        return value if value.dtype == target else value.astype(target)
-    if isinstance(value, bool) and target.kind != "b":
-        return int(value)
-    return value
-
-
 def reads_of(op: Any, values: Any, params: Params, needed: int) -> tuple[bool, ...]:
     """Which operands and outputs the rules for the needed operands read; found once, by recording.
 
@@ -341,62 +279,3 @@ def reads_of(op: Any, values: Any, params: Params, needed: int) -> tuple[bool, .
                 op.reads_cache.clear()
             op.reads_cache[key] = found
     return found
-
-
-def explain_failure(op: Any, operands: Any, params: Params, error: Exception) -> NoReturn:
-    """Raise the error again with the operation, the operands by the user's names, and the line."""
-    told = isinstance(error, LimpidError)
-    if told and not isinstance(error, ShapeError | DTypeError | OperandError | MatrixError):
-        raise error
-    if not told and not isinstance(error, ValueError | TypeError | OverflowError):
-        raise error
-    source = context.state.origin_source or capture()
-    if told:
-        kind, reason = type(error), _reason(error)
-    elif isinstance(error, ValueError):
-        kind, reason = _misfit(op, operands, params, error)
-    else:
-        kind, reason = DTypeError, str(error)
-    specs = [_spec_text(x) for x in operands]
-    names = operand_names(source, len(operands), op.name)
-    shown = "; ".join(
-        f"{name or _own_name(op, x, i)}: {spec}"
-        for i, (name, x, spec) in enumerate(zip(names, operands, specs, strict=True))
-    )
-    reason = reason.removeprefix(f"{op.name}: ")  # errors on plain arrays name the operation, too
-    raise kind(f"{op.name}: {reason}\n  {shown}\n  at {describe(source)}") from None
-
-
-def _reason(error: Exception) -> str:
-    return str(error).removesuffix(f" [{getattr(error, 'id', '')}]")
-
-
-def _misfit(
-    op: Any, operands: Any, params: Params, error: Exception
-) -> tuple[type[LimpidError], str]:
-    """What to make of NumPy's ValueError: the shape rule knows whether the shapes are to blame."""
-    specs = [x.spec if isinstance(x, Tensor) else spec_or_number(constant(x)) for x in operands]
-    try:
-        op.specs(specs, params)
-    except LimpidError as better:
-        return ShapeError, _reason(better)
-    except Exception:
-        return ShapeError, str(error)
-    return ArgumentError, str(error)
-
-
-def _own_name(op: Any, x: Any, i: int) -> str:
-    """What an operand is called where the user's spelling is not known."""
-    if isinstance(x, Tensor) and x.node is not None and (label := getattr(x.node.op, "label", "")):
-        if x.is_leaf:
-            return str(label)
-    own = op.operand_names
-    return str(own[i]) if i < len(own) else f"operand {i + 1}"
-
-
-def _spec_text(x: Any) -> str:
-    if isinstance(x, Tensor):
-        return repr(x.spec)
-    if isinstance(x, ndarray):
-        return f"{x.dtype.name}[{', '.join(map(str, x.shape))}] (array)"
-    return f"{x!r:.40}"

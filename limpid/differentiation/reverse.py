@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.differentiation.rules import downstream, fit, scale
+from limpid.differentiation.rules import downstream, fit, scale, select
 from limpid.differentiation.saved import checked, saved_tensors, saved_values, zeros
 from limpid.errors import NoGradientError, SeedError
 from limpid.graph.context import context, is_grad_enabled
@@ -99,7 +99,7 @@ def _pull_elementwise(
         else:
             local = rule(*saved)
             if type(local) is ndarray and local.dtype.kind == "b":
-                passed = scale(g, local)
+                passed = select(g, local) if type(g) is ndarray else scale(g, local)
             else:
                 passed = g * local
         if len(outputs) > 1:
@@ -223,8 +223,11 @@ def _add_to_grad(node: Node, index: int, g: Any) -> None:
         kept = node.retained = {}
     held = kept.get(index)
     # A tensor of its own: `p.grad *= 2` rebinds it, and the same g may go to others.
-    recorded = isinstance(g, Tensor)
-    made = Tensor(g.node, g.index, g._value) if recorded else Tensor(None, 0, np.asarray(g))
+    if type(g) is ndarray:
+        made = Tensor(None, 0, g)
+    else:
+        recorded = isinstance(g, Tensor)
+        made = Tensor(g.node, g.index, g._value) if recorded else Tensor(None, 0, np.asarray(g))
     kept[index] = made if held is None else held + made
 
 

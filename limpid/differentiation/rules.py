@@ -32,11 +32,18 @@ def scale(upstream: Any, local: Any) -> Any:
         return upstream * local
     if isinstance(upstream, Tensor) or isinstance(local, Tensor):
         return primitives["where"](local, upstream, 0)
-    # Multiplying the bit patterns by 0 or 1 selects without looking at the number, and is
-    # twenty times faster than np.where.
-    given = np.asarray(upstream)
-    bits: Any = given.view(_BITS[given.dtype.itemsize]) * local
-    return bits.view(given.dtype)
+    return select(np.asarray(upstream), local)
+
+
+def select(upstream: Any, mask: Any) -> Any:
+    """The array where the mask is True, else 0.
+
+    Multiplying the bit patterns by 0 or 1 selects without looking at the number, and is twenty
+    times faster than np.where.
+    """
+    dtype = upstream.dtype
+    bits: Any = upstream.view(_BITS[dtype.itemsize]) * mask
+    return bits.view(dtype)
 
 
 def is_mask(local: Any) -> bool:

@@ -63,6 +63,9 @@ def _write(value: Any, known: dict[Any, str]) -> tuple[str, int]:
 def apply_label(op: Any, parts: list[tuple[str, int]], params: Any) -> tuple[str, int]:
     """The op on written operands: infix where its label is a pattern such as `_ + _`."""
     strength = PRECEDENCE.get(op.label, 0)
+    if op.math == "{x}^T" and params.get("axes") == (1, 0):
+        text, inner = parts[0]
+        return (text if inner == ATOM else f"({text})") + "ᵀ", ATOM
     if not strength:
         written = [text for text, _ in parts]
         written += [f"{k}={v!r}" for k, v in params.items() if not hasattr(v, "nodes")]

@@ -177,7 +177,8 @@ def _numbers(array: np.ndarray[Any, Any]) -> str:
             return f"{float(array):.6g}"
         array = np.array(array, np.float64)
     text = np.array2string(array, precision=6, separator=", ", suppress_small=True)
-    return re.sub(r"(\d)\.(?=[,\]\s]|$)", r"\1", " ".join(text.split()))
+    text = re.sub(r"(\d)\.(?=[,\]\s]|$)", r"\1", " ".join(text.split()))
+    return re.sub(r"\s+(?=[,\]])", "", text)
 
 
 def _plain(part: Any) -> dict[str, Any]:

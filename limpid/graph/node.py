@@ -196,5 +196,6 @@ def reachable(outputs: Iterable[Any], stop: Iterable[Node] = (), since: int = 0)
         for parent in stack.pop().inputs:
             if type(parent) is Node and parent not in seen and parent.number >= since:
                 seen.add(parent)
-                stack.append(parent)
+                if parent.inputs:
+                    stack.append(parent)
     return sorted(seen, key=attrgetter("number"))

@@ -23,6 +23,7 @@ from limpid.graph.node import NO_PARAMS, Leaf, Node, Spec, first_outputs, spec_o
 from limpid.graph.registry import primitives
 from limpid.graph.source import locate
 
+SELF = "self"
 SMALL = 16  # constants of up to this many elements are written out
 
 
@@ -99,8 +100,13 @@ def _spec_text(spec: Spec) -> str:
 
 
 def slot_text(name: str) -> str:
-    """A slot's name as a Python target: `blocks.3.weight` becomes `blocks[3].weight`."""
+    """A slot's name as a Python target: `blocks.3.weight` becomes `blocks[3].weight`.
+
+    A name that begins with a number is one of a module without a name: `self[3].weight`.
+    """
     first, *rest = name.split(".")
+    if first.isdigit():
+        first, rest = SELF, [first, *rest]
     return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in rest)
 
 
@@ -228,7 +234,7 @@ def _literal(expression: Any) -> Any:
 
 
 def _slot_name(target: ast.expr) -> str:
-    return ast.unparse(target).replace("[", ".").replace("]", "")
+    return ast.unparse(target).replace("[", ".").replace("]", "").removeprefix(f"{SELF}.")
 
 
 def _specs(annotation: ast.expr) -> tuple[Spec, ...]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from limpid.errors import DeclarationError, OperandError
+from limpid.graph.changes import Changes
 from limpid.graph.context import context
 from limpid.graph.registry import operations
 from limpid.nn.state import Keys, load, snapshot
@@ -15,16 +16,6 @@ from limpid.nn.tree import HIDDEN, Branch, find_all, find_once, may_hold_state, 
 from limpid.tensor import Parameter, Slot, Tensor
 
 M = TypeVar("M", bound="Module")
-
-
-class Changes:
-    """Counts changes of attributes of all modules, so that what was found once can be kept.
-
-    `any` counts every one; `structure` those that can change which state there is, or its names.
-    """
-
-    any = 0
-    structure = 0
 
 
 def _no_forward(self: Module, *args: Any, **kwargs: Any) -> Any:

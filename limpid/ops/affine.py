@@ -10,9 +10,9 @@ from limpid.differentiation.declaration import general
 from limpid.differentiation.kinds import Local
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
-from limpid.errors import ShapeError
+from limpid.errors import DTypeError, ShapeError
 from limpid.graph.context import context
-from limpid.graph.dtype import dtype_of, result_type
+from limpid.graph.dtype import as_dtype, dtype_of, result_type
 from limpid.graph.node import NO_PARAMS, Node, Spec
 from limpid.graph.source import capture
 from limpid.tensor import Tensor
@@ -26,10 +26,12 @@ def _rows(x: Any) -> Any:
 
 
 def _forward(x: Any, weight: Any, bias: Any) -> Any:
-    _check(x, weight, bias)
-    y = _rows(x) @ weight.T  # (m, in) · (in, out)
+    if x.ndim != 2 or x.shape[1:] != weight.shape[1:] or bias.shape != weight.shape[:1]:
+        _check(x, weight, bias)
+        return _forward(_rows(x), weight, bias).reshape((*x.shape[:-1], weight.shape[0]))
+    y = x @ weight.T  # (m, in) · (in, out)
     y += bias
-    return y if x.ndim == 2 else y.reshape((*x.shape[:-1], weight.shape[0]))
+    return y
 
 
 def _check(x: Any, weight: Any, bias: Any) -> None:
@@ -52,6 +54,24 @@ def _relation(x: Spec, weight: Spec, bias: Spec) -> Relation:
     return Relation(((*rows, "in"), ("out", "in"), ("out",)), ((*rows, "out"),))
 
 
+def check_type(layer: str, x: Any, weight: Any) -> None:
+    """Raise DTypeError if the input is of another float type than the parameters."""
+    given, wanted = as_dtype(x.dtype), as_dtype(weight.dtype)
+    if given is not wanted and given.kind == "float":
+        raise DTypeError(
+            f"{layer}: the input is {given.name} but the parameters are {wanted.name}\n"
+            f"remedy: limpid.astype(input, limpid.{wanted.name}), or make the layer with "
+            f"dtype=limpid.{given.name}"
+        )
+
+
+def _is_trained(x: Any) -> bool:
+    """Whether this is a leaf that has a value and requires a gradient."""
+    if not isinstance(x, Tensor) or x._value is None or x.node is None:
+        return False
+    return x.node.requires_grad and not x.node.inputs
+
+
 class Affine(Primitive):
     """Three tensors of one float type: for this frequent case the node is made at once.
 
@@ -60,49 +80,40 @@ class Affine(Primitive):
 
     def __call__(self, x: Any, weight: Any, bias: Any) -> Any:
         state = context.state
-        if state.recorder is not None or not state.grad_enabled:
-            return apply(self, (x, weight, bias), NO_PARAMS)
-        nodes: list[Any] = []
-        values: list[Any] = []
-        needed, bit = 0, 1
-        for operand in (x, weight, bias):
-            node, value = getattr(operand, "node", None), getattr(operand, "_value", None)
-            if value is None or operand.index or value.dtype.kind != "f":
-                return apply(self, (x, weight, bias), NO_PARAMS)
-            if node is not None and node.requires_grad:
-                needed |= bit
-            nodes.append(value if node is None else node)
-            values.append(value)
-            bit += bit
+        if (
+            state.recorder is None
+            and state.grad_enabled
+            and isinstance(x, Tensor)
+            and not x.index
+            and _is_trained(weight)
+            and _is_trained(bias)
+        ):
+            u, v, w = x._value, weight._value, bias._value
+            if u is not None and u.dtype is v.dtype is w.dtype:
+                try:
+                    return self._compute((x.node or u, weight.node, bias.node), (u, v, w), state)
+                except ShapeError:
+                    pass  # `apply` names the operands and the line
+        check_type("linear", x, weight)
+        return apply(self, (x, weight, bias), NO_PARAMS)
+
+    def _compute(self, nodes: tuple[Any, ...], values: tuple[Any, ...], state: Any) -> Tensor:
         u, v, w = values
-        if not needed or u.dtype is not v.dtype or v.dtype is not w.dtype:
-            return apply(self, (x, weight, bias), NO_PARAMS)
-        try:
-            y = self.forward(u, v, w)
-        except ShapeError:
-            return apply(self, (x, weight, bias), NO_PARAMS)  # names the operands and the line
+        y = self.forward(u, v, w)
+        a = nodes[0]
+        needed = 7 if type(a) is Node and a.requires_grad else 6
         read = self.reads_cache.get(needed) or reads_of(self, values, NO_PARAMS, needed)
-        saved = [None]
-        for node, value, is_read in zip(nodes, values, read[1:]):
-            saved.append(value if is_read or type(node) is not Node else None)
-        source = state.origin_source or capture(2)
-        specs = (Spec(y.shape, dtype_of(y.dtype)),)
-        return Tensor(
-            Node(
-                self,
-                tuple(nodes),
-                THREE,
-                NO_PARAMS,
-                specs,
-                state.scope,
-                state.origin,
-                source,
-                True,
-                tuple(saved),
-            ),
-            0,
-            y,
+        saved = (
+            None,
+            u if read[1] or type(a) is not Node else None,
+            v if read[2] else None,
+            w if read[3] else None,
         )
+        specs = (Spec(y.shape, dtype_of(y.dtype)),)
+        source = state.origin_source or capture(3)
+        scope, origin = state.scope, state.origin
+        node = Node(self, nodes, THREE, NO_PARAMS, specs, scope, origin, source, True, saved)
+        return Tensor(node, 0, y)
 
 
 linear: Primitive = general(

@@ -89,7 +89,8 @@ def reduce_rows(losses: Array, total: Any, reduction: str, shape: tuple[int, ...
 
 def check_target(x: Any, target: Any, weight: Any, axis: int) -> None:
     """Raise ShapeError unless target and weight fit the scores."""
-    expected = (*x.shape[:axis], *x.shape[axis + 1 :])
+    shape = x.shape
+    expected = shape[:1] if len(shape) == 2 and axis else (*shape[:axis], *shape[axis + 1 :])
     if target.shape != expected:
         raise ShapeError(
             f"scores of shape {x.shape} have their {x.shape[axis]} classes on axis {axis}, so the "

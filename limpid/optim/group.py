@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from limpid.errors import ArgumentError
+from limpid.graph.changes import Changes
 from limpid.graph.context import context
 from limpid.graph.registry import operations
 from limpid.tensor import Buffer, Slot, Tensor
@@ -34,6 +35,7 @@ class Group(dict[str, Any]):
             self._add(name, value)
 
     def _add(self, name: str, value: Any) -> None:
+        Changes.any += 1
         if isinstance(value, tuple):
             parts = tuple(_slot(f"{name}_{i}", part) for i, part in enumerate(value, 1))
             super().__setitem__(name, parts)
@@ -61,12 +63,15 @@ class Group(dict[str, Any]):
         for name, value in dict(*args, **options).items():
             self[name] = value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (dict(self), self.absent)
+
     def _note(self, name: str, value: Any) -> None:
         """Only a number that is known now can be absent."""
-        if is_number(value) and value == 0:
-            self.absent.add(name)
-        else:
-            self.absent.discard(name)
+        absent = bool(is_number(value) and value == 0)
+        if absent != (name in self.absent):
+            Changes.any += 1  # another update than before
+            self.absent ^= {name}
 
     def value(self, name: str) -> Any:
         """An option for the update: its number when eager, its slot when recording."""
@@ -82,6 +87,13 @@ class Group(dict[str, Any]):
     def numbers(self) -> dict[str, Any]:
         """The options as plain values, without the parameters."""
         return {name: _plain(value) for name, value in self.items() if name != "params"}
+
+
+def _rebuilt(options: dict[str, Any], absent: set[str]) -> Group:
+    made = Group({})
+    dict.update(made, options)
+    made.absent = absent
+    return made
 
 
 def _present(slot: Slot) -> Any:

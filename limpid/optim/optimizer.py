@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 
 from limpid.errors import ArgumentError, OperandError
+from limpid.graph.changes import Changes
 from limpid.graph.context import context, enable_grad
 from limpid.graph.registry import operations
 from limpid.graph.source import capture
 from limpid.optim.group import Group, labelled
+from limpid.optim.memory import keep_freed_memory
 from limpid.optim.state import load_state, save_state
 from limpid.tensor import Buffer, Slot, Tensor
 
 Values = dict[str, Any]  # name → array, or tensor when recording
 Coefficients = dict[str, Any]  # name → number; None where the term is left out
-NO_SLOTS: dict[str, Any] = {}
+NO_STATE: dict[str, Any] = {}
 
 
 class Optimizer:
@@ -33,11 +35,16 @@ class Optimizer:
     """
 
     def __init__(self, params: Any, defaults: Mapping[str, Any]):
+        keep_freed_memory()
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
         self.state: dict[Slot, dict[str, Slot]] = {}
         for group in _groups(params):
             self.add_param_group(group)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        Changes.any += 1
+        object.__setattr__(self, name, value)
 
     def slots(self, group: Group) -> tuple[str, ...]:
         """Names of the state of each parameter."""
@@ -117,19 +124,24 @@ class Optimizer:
             g = p.grad
             if g is None:
                 continue
-            slots = self._slots_of(p, names) if names else NO_SLOTS
-            held = {name: slot.value for name, slot in slots.items()} if names else NO_SLOTS
-            count = self._count(slots["step"]).item() if "step" in slots else None
+            count, held, storages = None, NO_STATE, NO_STATE
+            if names:
+                slots = self._slots_of(p, names)
+                if "step" in slots:
+                    count = self._count(slots["step"]).item()
+                storages = {name: slot.storage for name, slot in slots.items()}
+                held = {name: storage.array for name, storage in storages.items()}
             c = known.get(count)
             if c is None:
                 c = known[count] = {
                     name: None if value is None else float(value)
                     for name, value in self.coefficients(group, count).items()
                 }
-            new, changed = update(p.value, g.value, held, c, group)
-            _replace(p, new, source)
+            storage: Any = p.storage
+            new, changed = update(storage.array, g.value, held, c, group)
+            _replace(storage, new, source)
             for name in changed:
-                _replace(slots[name], changed[name], source)
+                _replace(storages[name], changed[name], source)
 
     def _step_slots(self, group: Group) -> None:
         """Recording: tensors in, and the new values assigned."""
@@ -164,7 +176,8 @@ class Optimizer:
             held = self.state[p] = {}
         for name in names:
             if name not in held:
-                zeros = np.zeros((), np.float64) if name == "step" else np.zeros_like(p.value)
+                like = ((), np.float64) if name == "step" else (p.shape, p.dtype.storage)
+                zeros = np.zeros(*like)
                 held[name] = labelled(Buffer(zeros), f"{_name(p)}.{name}")
         return held
 
@@ -187,9 +200,8 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _replace(slot: Slot, value: Any, source: Any) -> None:
+def _replace(storage: Any, value: Any, source: Any) -> None:
     """`assign` for an array that nobody else holds."""
-    storage: Any = slot.storage
     storage.write(np.asarray(value, storage.dtype.storage, order="C"), source)
 
 

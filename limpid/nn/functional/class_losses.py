@@ -71,7 +71,7 @@ def cross_entropy(
     return class_losses.cross_entropy(
         input,
         target,
-        *_class_weights(weight),
+        *(() if weight is None else _class_weights(weight)),
         axis=axis,
         ignore_index=ignore_index,
         label_smoothing=float(label_smoothing),

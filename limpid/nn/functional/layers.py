@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpid.errors import ArgumentError, DTypeError, ShapeError
+from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.context import context
-from limpid.graph.dtype import as_dtype
 from limpid.ops import affine, gather
 from limpid.ops.arithmetic import equal, where
 from limpid.ops.cast import astype, stop_gradient
@@ -15,18 +14,6 @@ from limpid.ops.layout import reshape
 from limpid.ops.random import bernoulli
 from limpid.ops.reduce import sum
 from limpid.tensor import Tensor, to_array
-
-
-def same_type(layer: str, input: Any, weight: Any) -> None:
-    """Raise DTypeError if the input is of another float type than the parameters."""
-    given, wanted = input.dtype, weight.dtype
-    if given is not wanted and given != wanted and as_dtype(given).kind == "float":
-        given, wanted = as_dtype(given).name, as_dtype(wanted).name
-        raise DTypeError(
-            f"{layer}: the input is {given} but the parameters are {wanted}\n"
-            f"remedy: limpid.astype(input, limpid.{wanted}), or make the layer with "
-            f"dtype=limpid.{given}"
-        )
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
@@ -42,9 +29,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     tensor([[11.5,  2. ]])
     """
     input = input if isinstance(input, Tensor) else to_array(input)
-    same_type("linear", input, weight)
     if bias is not None:
         return affine.linear(input, weight, bias)
+    affine.check_type("linear", input, weight)
     return matmul(input, weight.mT)
 
 
@@ -60,8 +47,8 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """
     input1 = input1 if isinstance(input1, Tensor) else to_array(input1)
     input2 = input2 if isinstance(input2, Tensor) else to_array(input2)
-    same_type("bilinear", input1, weight)
-    same_type("bilinear", input2, weight)
+    affine.check_type("bilinear", input1, weight)
+    affine.check_type("bilinear", input2, weight)
     if input1.shape[:-1] != input2.shape[:-1]:
         raise ShapeError(
             "bilinear: both inputs must agree but for the last axis, but have shapes "

@@ -1,0 +1,82 @@
+"""Errors of a forward or a shape rule, told in the user's terms."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from limpid.differentiation.operands import constant, spec_or_number
+from limpid.errors import (
+    ArgumentError,
+    DTypeError,
+    LimpidError,
+    MatrixError,
+    OperandError,
+    ShapeError,
+)
+from limpid.graph.context import context
+from limpid.graph.node import Params
+from limpid.graph.source import capture, describe, operand_names
+from limpid.tensor import Tensor
+
+ndarray = np.ndarray
+
+
+def explain_failure(op: Any, operands: Any, params: Params, error: Exception) -> NoReturn:
+    """Raise the error again with the operation, the operands by the user's names, and the line."""
+    told = isinstance(error, LimpidError)
+    if told and not isinstance(error, ShapeError | DTypeError | OperandError | MatrixError):
+        raise error
+    if not told and not isinstance(error, ValueError | TypeError | OverflowError):
+        raise error
+    source = context.state.origin_source or capture()
+    if told:
+        kind, reason = type(error), _reason(error)
+    elif isinstance(error, ValueError):
+        kind, reason = _misfit(op, operands, params, error)
+    else:
+        kind, reason = DTypeError, str(error)
+    specs = [_spec_text(x) for x in operands]
+    names = operand_names(source, len(operands), op.name)
+    shown = "; ".join(
+        f"{name or _own_name(op, x, i)}: {spec}"
+        for i, (name, x, spec) in enumerate(zip(names, operands, specs, strict=True))
+    )
+    reason = reason.removeprefix(f"{op.name}: ")  # errors on plain arrays name the operation, too
+    raise kind(f"{op.name}: {reason}\n  {shown}\n  at {describe(source)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(error).removesuffix(f" [{getattr(error, 'id', '')}]")
+
+
+def _misfit(
+    op: Any, operands: Any, params: Params, error: Exception
+) -> tuple[type[LimpidError], str]:
+    """What to make of NumPy's ValueError: the shape rule knows whether the shapes are to blame."""
+    specs = [x.spec if isinstance(x, Tensor) else spec_or_number(constant(x)) for x in operands]
+    try:
+        op.specs(specs, params)
+    except LimpidError as better:
+        return ShapeError, _reason(better)
+    except Exception:
+        return ShapeError, str(error)
+    return ArgumentError, str(error)
+
+
+def _own_name(op: Any, x: Any, i: int) -> str:
+    """What an operand is called where the user's spelling is not known."""
+    if isinstance(x, Tensor) and x.node is not None and (label := getattr(x.node.op, "label", "")):
+        if x.is_leaf:
+            return str(label)
+    own = op.operand_names
+    return str(own[i]) if i < len(own) else f"operand {i + 1}"
+
+
+def _spec_text(x: Any) -> str:
+    if isinstance(x, Tensor):
+        return repr(x.spec)
+    if isinstance(x, ndarray):
+        return f"{x.dtype.name}[{', '.join(map(str, x.shape))}] (array)"
+    return f"{x!r:.40}"

@@ -1,0 +1,13 @@
+"""Counting changes of objects that hold state, so that what was found once can be kept."""
+
+from __future__ import annotations
+
+
+class Changes:
+    """Changes of attributes of all modules and optimisers since the process began.
+
+    `any` counts every one; `structure` those that can change which state there is, or its names.
+    """
+
+    any = 0
+    structure = 0
