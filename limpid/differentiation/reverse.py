@@ -45,10 +45,10 @@ def reverse(
             _accumulate(gradients, y.node, y.index, seed)
     ends = set(wanted or ())
     for node in reversed(nodes):
-        g = gradients.pop(node, None)
-        if g is None:
+        if node not in gradients:
             continue
-        if node in ends or not node.inputs:
+        g = gradients.pop(node)
+        if not node.inputs or node in ends:
             finished[node] = g
             continue
         if node.retained is not None:
@@ -84,37 +84,33 @@ def _pull_elementwise(
     for i, parent in enumerate(node.inputs):
         if type(parent) is not Node:
             continue
-        if type(parent.op) is Leaf:
+        if not parent.inputs:
             _notice_writes(parent.op, node)
         if not parent.requires_grad or (active is not None and parent not in active):
             continue
         outputs, index = parent.outputs, node.indices[i]
-        if len(outputs) > 1 and outputs[index].dtype.kind != "float":
+        spec = outputs[index]
+        if len(outputs) > 1 and spec.dtype.kind != "float":
             continue  # indices that came along with values
         rule = rules[i]
-        if type(rule) is int:
-            if not rule:
-                continue
-            passed = g if rule == 1 else -g
-        else:
+        if type(rule) is not int:
             local = rule(*saved)
             if type(local) is ndarray and local.dtype.kind == "b":
                 passed = select(g, local) if type(g) is ndarray else scale(g, local)
             else:
                 passed = g * local
-        if len(outputs) > 1:
-            _accumulate(gradients, parent, index, fit(passed, outputs[index], node.op))
+        elif rule:
+            passed = g if rule == 1 else -g
+        else:
             continue
-        spec = outputs[0]
         if passed.shape != spec.shape or passed.dtype is not spec.dtype.storage:
             passed = fit(passed, spec, node.op)
-        held = gradients.get(parent)
-        gradients[parent] = passed if held is None else held + passed
+        _accumulate(gradients, parent, index, passed)
 
 
-def _notice_writes(leaf: Leaf, node: Node) -> None:
+def _notice_writes(leaf: Any, node: Node) -> None:
     """If the leaf was assigned to since the node was made: does the node need the old value?"""
-    storage = leaf.storage
+    storage = leaf.storage if type(leaf) is Leaf else None
     if storage is not None and storage.version > node.number:
         checked(node)
 
