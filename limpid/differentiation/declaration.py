@@ -155,6 +155,43 @@ def general(
     return form(name, forward, derivatives, relation=relation, math=math, **declared)
 
 
+def shared_general(
+    name: str,
+    forward: Callable[..., Any],
+    *,
+    vjp: Rule,
+    jvp: Rule,
+    constants: int = 0,
+    **declared: Any,
+) -> Primitive:
+    """A variadic primitive of several outputs, where one rule serves all operands at once.
+
+    vjp        `rule(needed, g, y, *operands, **params)` → {number: downstream} of those needed; g
+               has None for an output that nothing came to
+    jvp        `rule({number: tangent}, y, *operands, **params)` → tangents of y
+    constants  how many operands at the front have no derivative
+    """
+
+    def one_gradient(g: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
+        return vjp((number,), g, y, *operands, **params)[number]
+
+    def one_tangent(dx: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
+        return jvp({number: dx}, y, *operands, **params)
+
+    none: list[Rule | None] = [None] * constants
+    made = general(
+        name,
+        forward,
+        vjp=[*none, one_gradient],
+        jvp=[*none, one_tangent],
+        numeric="any",
+        outputs=2,  # or any other number
+        **declared,
+    )
+    made.vjp_all, made.jvp_all, made.partial_upstream = vjp, jvp, True
+    return made
+
+
 def trial_shape(forward: Callable[..., Any]) -> Callable[..., Any]:
     """A shape rule that runs the forward once on ones that take no memory."""
 

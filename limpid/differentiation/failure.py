@@ -21,12 +21,13 @@ from limpid.graph.source import capture, describe, operand_names
 from limpid.tensor import Tensor
 
 ndarray = np.ndarray
+RETOLD = (ArgumentError, DTypeError, MatrixError, OperandError, ShapeError)
 
 
 def explain_failure(op: Any, operands: Any, params: Params, error: Exception) -> NoReturn:
     """Raise the error again with the operation, the operands by the user's names, and the line."""
     told = isinstance(error, LimpidError)
-    if told and not isinstance(error, ShapeError | DTypeError | OperandError | MatrixError):
+    if told and not isinstance(error, RETOLD):
         raise error
     if not told and not isinstance(error, ValueError | TypeError | OverflowError):
         raise error

@@ -14,7 +14,7 @@ from limpid.errors import DTypeError, ShapeError
 from limpid.graph.context import context
 from limpid.graph.dtype import as_dtype, dtype_of, result_type
 from limpid.graph.node import NO_PARAMS, Node, Spec
-from limpid.graph.source import capture
+from limpid.graph.source import capture, describe
 from limpid.tensor import Tensor
 
 THREE = (0, 0, 0)  # Node.indices of three operands that are first outputs
@@ -61,7 +61,7 @@ def check_type(layer: str, x: Any, weight: Any) -> None:
         raise DTypeError(
             f"{layer}: the input is {given.name} but the parameters are {wanted.name}\n"
             f"remedy: limpid.astype(input, limpid.{wanted.name}), or make the layer with "
-            f"dtype=limpid.{given.name}"
+            f"dtype=limpid.{given.name}\n  at {describe(capture())}"
         )
 
 

@@ -80,7 +80,9 @@ class Optimizer:
         taken = {id(p.storage) for held in self.param_groups for p in held["params"]}
         for p in params:
             if id(p.storage) in taken:
-                raise ArgumentError(f"the parameter {_name(p)} is given to the optimiser twice")
+                raise ArgumentError(
+                    f"a parameter ({_name(p)}, {p.spec}) is given to the optimiser twice"
+                )
             taken.add(id(p.storage))
         made = Group({**self.defaults, **group, "params": params})
         self.check(made)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.differentiation.declaration import general
+from limpid.differentiation.declaration import shared_general
 from limpid.differentiation.forward import push_forward
 from limpid.differentiation.reverse import reverse as pull_back
 from limpid.differentiation.rules import RuleRecorder
@@ -151,26 +151,15 @@ def _tangents(
     return tuple(_derived(predicate, operands, arriving, (true, false), made, specs))
 
 
-def _one_gradient(g: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
-    return _gradients((number,), g, y, *operands, **params)[number]
-
-
-def _one_tangent(dx: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
-    return _tangents({number: dx}, y, *operands, **params)
-
-
-cond_node = general(
+cond_node = shared_general(
     "cond",
     _run,
-    vjp=[None, _one_gradient],
-    jvp=[None, _one_tangent],
+    vjp=_gradients,
+    jvp=_tangents,
+    constants=1,  # the predicate
     shape=_specs,
-    numeric="any",
-    outputs=2,  # or any other number
     math=r"\mathrm{cond}({predicate}, {operands})",
 )
-cond_node.vjp_all, cond_node.jvp_all = _gradients, _tangents
-cond_node.partial_upstream = True
 
 
 @operation

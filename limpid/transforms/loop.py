@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from limpid.differentiation.declaration import general
+from limpid.differentiation.declaration import shared_general
 from limpid.differentiation.forward import push_forward
 from limpid.differentiation.reverse import reverse as pull_back
 from limpid.differentiation.rules import RuleRecorder
@@ -321,22 +321,11 @@ def _tuple(values: Any) -> tuple[Any, ...]:
     return tuple(values) if isinstance(values, tuple | list) else (values,)
 
 
-def _one_gradient(g: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
-    return _gradients((number,), g, y, *operands, **params)[number]
-
-
-def _one_tangent(dx: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
-    return _tangents({number: dx}, y, *operands, **params)
-
-
-scan = general(
+scan = shared_general(
     "scan",
     _run,
-    vjp=[_one_gradient],
-    jvp=[_one_tangent],
+    vjp=_gradients,
+    jvp=_tangents,
     shape=_specs,
-    numeric="any",
-    outputs=2,  # or any other number
     math=r"\mathrm{scan}({operands})",
 )
-scan.vjp_all, scan.jvp_all, scan.partial_upstream = _gradients, _tangents, True

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from limpid.differentiation.declaration import general
+from limpid.differentiation.declaration import shared_general
 from limpid.differentiation.forward import push_forward
 from limpid.differentiation.reverse import reverse
 from limpid.errors import RuleError, ShapeError
@@ -198,26 +198,14 @@ def _tangents(
     return tuple(push_forward(run.outputs, known, recording, run.since))
 
 
-def _one_gradient(g: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
-    return _gradients((number,), g, y, *operands, **params)[number]
-
-
-def _one_tangent(dx: Any, y: Any, number: int, *operands: Any, **params: Any) -> Any:
-    return _tangents({number: dx}, y, *operands, **params)
-
-
-recompute_node = general(
+recompute_node = shared_general(
     "recompute",
     _run,
-    vjp=[_one_gradient],
-    jvp=[_one_tangent],
+    vjp=_gradients,
+    jvp=_tangents,
     shape=_specs,
-    numeric="any",
-    outputs=2,  # or any other number
     math=r"\mathrm{recompute}({operands})",
 )
-recompute_node.vjp_all, recompute_node.jvp_all = _gradients, _tangents
-recompute_node.partial_upstream = True
 
 
 def recompute(function: Callable[..., Any]) -> Callable[..., Any]:

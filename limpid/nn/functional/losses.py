@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from limpid.errors import ArgumentError, ShapeError
+from limpid.graph.source import capture, describe
 from limpid.ops import losses
 from limpid.ops.arithmetic import equal, where
 from limpid.ops.elementary import abs
@@ -45,7 +46,7 @@ def _pair(input: Any, target: Any, name: str) -> tuple[Any, Any]:
         raise ShapeError(
             f"{name}: the prediction has shape {input.shape} but the target {target.shape}\n"
             "remedy: reshape one of them; broadcasting would pair every prediction with every "
-            "target"
+            f"target\n  at {describe(capture())}"
         )
     return input, target
 
