@@ -9,25 +9,7 @@ import numpy as np
 import pytest
 
 import limpid
-
-X = np.array([0.3, -1.2, 2.0])
-
-
-class Exp(limpid.Function):
-    @staticmethod
-    def forward(ctx, x):
-        y = limpid.exp(x)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx, grad_y):
-        (y,) = ctx.saved_tensors
-        return grad_y * y
-
-
-def function(forward: Any, backward: Any) -> Any:
-    return type("Custom", (limpid.Function,), {"forward": forward, "backward": backward})
+from tests.functions import Exp, X, function
 
 
 @pytest.mark.parametrize(
