@@ -133,13 +133,14 @@ class Optimizer:
                     count = self._count(slots["step"]).item()
                 storages = {name: slot.storage for name, slot in slots.items()}
                 held = {name: storage.array for name, storage in storages.items()}
-            c = known.get(count)
-            if c is None:
-                c = known[count] = {
-                    name: None if value is None else float(value)
+            storage: Any = p.storage
+            dtype = storage.array.dtype
+            c = known.get((count, dtype))
+            if c is None:  # as 0-d arrays: NumPy takes longer over Python numbers
+                c = known[count, dtype] = {
+                    name: None if value is None else np.asarray(float(value), dtype)
                     for name, value in self.coefficients(group, count).items()
                 }
-            storage: Any = p.storage
             new, changed = update(storage.array, g.value, held, c, group)
             _replace(storage, new, source)
             for name in changed:
