@@ -85,7 +85,10 @@ def unbroadcast(gradient: Any, shape: tuple[int, ...], op: Any = None) -> Any:
     given = gradient.shape
     extra = len(given) - len(shape)
     if extra > 0 and given[extra:] == shape:
-        return primitives["sum"](gradient, axis=tuple(range(extra)), keepdims=False)
+        add = primitives["sum"]
+        if type(gradient) is np.ndarray:
+            add = add.forward
+        return add(gradient, axis=tuple(range(extra)), keepdims=False)
     axes = tuple(range(extra)) + tuple(
         extra + axis
         for axis, extent in enumerate(shape)
