@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -211,3 +213,16 @@ def test_a_weighted_loss_can_be_recorded() -> None:
     expected, slope = limpid.value_and_grad(module)(x, y)
     assert value.item() == expected
     np.testing.assert_allclose(gradient, slope, atol=1e-15)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight": np.ones(3)}, {"label_smoothing": 0.1}])
+def test_an_ignored_row_of_nan_has_no_gradient(options: dict[str, Any]) -> None:
+    scores = np.array([[1.0, 2.0, 3.0], [np.nan] * 3])
+    labels = np.array([0, -100])
+
+    def loss(x: Any) -> Any:
+        return limpid.nn.functional.cross_entropy(x, labels, **options)
+
+    gradient = limpid.grad(loss)(scores)
+    np.testing.assert_array_equal(gradient[1], np.zeros(3))
+    assert np.isfinite(loss(scores))

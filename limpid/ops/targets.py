@@ -173,12 +173,13 @@ def _less_target(
             reduction=reduction,
             dtype=p.dtype.name,
         )
-        return np.add.reduce(q, axis=axis, keepdims=True) * p - q
+        share = np.add.reduce(q, axis=axis, keepdims=True)
+        return np.where(share == 0, -q, share * p - q)  # ignored rows may hold NaN
     rows = rows_of(p, axis)
     index, counted, total = row_weights(target, (), rows.shape[1], ignore_index, p.dtype)
-    share: Any = 1.0 if reduction != "mean" else 1.0 / total if total else np.nan
-    y = rows * share
-    y[np.arange(index.size), index] -= p.dtype.type(share)
+    factor: Any = 1.0 if reduction != "mean" else 1.0 / total if total else np.nan
+    y = rows * factor
+    y[np.arange(index.size), index] -= p.dtype.type(factor)
     if counted is not None:
         y[counted == 0] = 0
     return y if rows is p else unrows(y, p.shape, axis)
