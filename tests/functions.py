@@ -1,7 +1,5 @@
 """Functions written by hand, for the tests of `Function`."""
 
-# ruff: noqa: N805  # the first parameter is ctx
-
 from __future__ import annotations
 
 from typing import Any

@@ -77,8 +77,9 @@ def _sample_name(x: Any) -> str:
     return str(getattr(x, "label", "")) or type(x).__name__
 
 
-def _named(sample: Sample, label: str) -> Sample:
-    sample.label = label  # type: ignore[attr-defined]
+def named(sample: Sample, label: str) -> Sample:
+    """A sampler with the name that its row's id shows."""
+    vars(sample)["label"] = label
     return sample
 
 
@@ -88,12 +89,12 @@ def _text(shape: tuple[int, ...]) -> str:
 
 def normal(*shape: int) -> Sample:
     """Standard normal numbers."""
-    return _named(lambda rng: np.asarray(rng.normal(size=shape)), _text(shape))
+    return named(lambda rng: np.asarray(rng.normal(size=shape)), _text(shape))
 
 
 def uniform(low: float, high: float, *shape: int) -> Sample:
     """Numbers from an interval: for domains such as (−1, 1) or (0, ∞)."""
-    return _named(lambda rng: np.asarray(rng.uniform(low, high, size=shape)), _text(shape))
+    return named(lambda rng: np.asarray(rng.uniform(low, high, size=shape)), _text(shape))
 
 
 def positive(*shape: int) -> Sample:
@@ -108,7 +109,7 @@ def away(*shape: int) -> Sample:
         whole = rng.integers(-3, 3, size=shape)
         return np.asarray(whole + rng.uniform(0.2, 0.8, size=shape))
 
-    return _named(sample, _text(shape))
+    return named(sample, _text(shape))
 
 
 def distinct(*shape: int) -> Sample:
@@ -118,22 +119,22 @@ def distinct(*shape: int) -> Sample:
         size = int(np.prod(shape))
         return (rng.permutation(size) * 0.37 - 0.171 * size).reshape(shape)
 
-    return _named(sample, _text(shape))
+    return named(sample, _text(shape))
 
 
 def integers(low: int, high: int, *shape: int) -> Sample:
     """Integers from [low, high)."""
-    return _named(lambda rng: rng.integers(low, high, size=shape), "i" + _text(shape))
+    return named(lambda rng: rng.integers(low, high, size=shape), "i" + _text(shape))
 
 
 def booleans(*shape: int) -> Sample:
     """Coin flips."""
-    return _named(lambda rng: rng.integers(0, 2, size=shape).astype(bool), "b" + _text(shape))
+    return named(lambda rng: rng.integers(0, 2, size=shape).astype(bool), "b" + _text(shape))
 
 
 def invertible(*shape: int) -> Sample:
     """Square matrices far from singular: normal numbers plus 3 on the diagonal."""
-    return _named(lambda rng: rng.normal(size=shape) + 3 * np.eye(shape[-1]), _text(shape))
+    return named(lambda rng: rng.normal(size=shape) + 3 * np.eye(shape[-1]), _text(shape))
 
 
 def symmetric_positive(*shape: int) -> Sample:
@@ -143,7 +144,7 @@ def symmetric_positive(*shape: int) -> Sample:
         a = rng.normal(size=shape)
         return a @ np.swapaxes(a, -1, -2) + np.eye(shape[-1])
 
-    return _named(sample, _text(shape))
+    return named(sample, _text(shape))
 
 
 def all_rows() -> list[Row]:

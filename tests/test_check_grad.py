@@ -135,11 +135,11 @@ def test_a_long_list_is_cut_and_a_common_ratio_explained() -> None:
 
 def test_functions_and_primitives_and_modules() -> None:
     class Cube(limpid.Function):
-        def forward(ctx, x):  # noqa: N805
+        def forward(ctx, x):
             ctx.save_for_backward(x)
             return x**3
 
-        def backward(ctx, g):  # noqa: N805
+        def backward(ctx, g):
             (x,) = ctx.saved_tensors
             return 3 * g * x * x
 
@@ -185,7 +185,7 @@ def test_float32() -> None:
     x = X.astype(np.float32)
     limpid.check_grad(lambda x: limpid.tanh(x) * x, x)
     # A function that insists on float32 is checked as well as that allows.
-    narrow = lambda x: limpid.astype(limpid.tanh(limpid.astype(x, "float32")), "float32")  # noqa: E731
+    narrow = lambda x: limpid.astype(limpid.tanh(limpid.astype(x, "float32")), "float32")
     limpid.check_grad(narrow, x)
     layer = limpid.nn.Linear(3, 2)
     limpid.check_grad(lambda x: layer(x), x)

@@ -134,7 +134,7 @@ def test_elman_second_order_in_all_modes() -> None:
 
         def products(h: Any, xs: Any) -> Any:
             over_reverse = limpid.jvp(gradient, (h, xs), direction)[1]
-            slope = lambda h, xs: limpid.jvp(loss, (h, xs), direction)[1]  # noqa: E731
+            slope = lambda h, xs: limpid.jvp(loss, (h, xs), direction)[1]
             over_forward = limpid.grad(slope, (0, 1))(h, xs)
             twice = limpid.grad(lambda h, xs: dot(gradient(h, xs)), (0, 1))(h, xs)
             return over_reverse, over_forward, twice
@@ -351,7 +351,7 @@ def test_zero_size_and_unused_parts() -> None:
     point = (np.zeros((0, 2)), np.ones((3, 0)))
     for h, ys in eager_and_recorded(run, *point):
         assert (h.shape, ys.shape) == ((0, 2), (3, 0))
-    nothing = lambda h: limpid.scan(lambda c, x: (None, None), None, h)  # noqa: E731
+    nothing = lambda h: limpid.scan(lambda c, x: (None, None), None, h)
     for made in eager_and_recorded(nothing, np.ones(3)):
         assert made == (None, None)
     for made in eager_and_recorded(lambda x: limpid.scan(lambda c, x: (c, 2.0), 1, x), np.ones(3)):
@@ -364,10 +364,10 @@ def test_python_numbers_are_weak(dtype: str) -> None:
     xs = np.arange(3).astype(dtype)
     for made in eager_and_recorded(lambda x: limpid.scan(lambda c, x: (c + x, 0), 0.0, x), xs):
         assert leaves(made)[0].dtype == dtype
-    reset = lambda x: limpid.scan(lambda c, x: (0, c), x[0], x)  # noqa: E731
+    reset = lambda x: limpid.scan(lambda c, x: (0, c), x[0], x)
     for made in eager_and_recorded(reset, xs):
         assert leaves(made)[0].dtype == dtype
-    choose = lambda x: limpid.cond(x[0] > 1, lambda x: x[0], lambda x: 0.0, x)  # noqa: E731
+    choose = lambda x: limpid.cond(x[0] > 1, lambda x: x[0], lambda x: 0.0, x)
     for made in eager_and_recorded(choose, xs):
         assert leaves(made)[0].dtype == dtype
 
@@ -390,7 +390,7 @@ def test_dicts_built_in_another_order_are_the_same() -> None:
 
 
 def test_reverse_is_a_scan_of_the_flipped() -> None:
-    body = lambda c, x: (c * 0.5 + x, c * x)  # noqa: E731
+    body = lambda c, x: (c * 0.5 + x, c * x)
     xs = RNG.normal(size=(5, 2))
     for made in eager_and_recorded(lambda x: limpid.scan(body, x[0], x, reverse=True), xs):
         c, ys = limpid.scan(body, xs[0], xs[::-1])
@@ -471,7 +471,7 @@ def test_random_numbers_in_bodies_are_those_of_eager() -> None:
 def test_scan_in_a_cond_in_a_scan_closing_over_both_levels() -> None:
     def run(a: Any, xs: Any) -> Any:
         def outer(c: Any, row: Any) -> Any:
-            inner = lambda d, x: (limpid.tanh(d * a + x * c), d)  # noqa: E731
+            inner = lambda d, x: (limpid.tanh(d * a + x * c), d)
             d, ds = limpid.cond(
                 limpid.sum(row) > 0,
                 lambda: limpid.scan(inner, c, row),
@@ -573,7 +573,7 @@ def cond_with(one: Any, other: Any) -> Any:
     return lambda: limpid.record(lambda x: limpid.cond(x[0] > 0, one, other, x), np.ones(2))
 
 
-SAME = lambda c, x: (c, None)  # noqa: E731
+SAME = lambda c, x: (c, None)
 
 
 @pytest.mark.parametrize(

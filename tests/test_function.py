@@ -1,7 +1,5 @@
 """Function: forward and backward written by hand."""
 
-# ruff: noqa: N805  # the first parameter is ctx
-
 from __future__ import annotations
 
 import gc

@@ -1,5 +1,4 @@
 """Function: mistakes, and what they leave behind."""
-# ruff: noqa: N805  # the first parameter is ctx
 
 from __future__ import annotations
 

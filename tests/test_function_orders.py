@@ -1,5 +1,4 @@
 """Function: second derivatives, and recorded graphs."""
-# ruff: noqa: N805  # the first parameter is ctx
 
 from __future__ import annotations
 

@@ -175,10 +175,10 @@ def test_structure_of_nestings_and_modules() -> None:
 
 def test_structure_of_calls_of_python() -> None:
     class Opaque(limpid.Function):
-        def forward(ctx, x):  # noqa: N805
+        def forward(ctx, x):
             return x * 2.0
 
-        def backward(ctx, g):  # noqa: N805
+        def backward(ctx, g):
             return g * 2.0
 
     assert structure(lambda x: Opaque.apply(x), X34).kind == "dense"

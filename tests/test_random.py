@@ -250,7 +250,7 @@ def test_default_generator_is_per_thread() -> None:
 def test_threads_that_share_a_generator_take_different_blocks() -> None:
     g = Generator(0)
     found: list[np.ndarray] = []
-    draw = lambda: found.extend(g.words((4,), 32) for _ in range(200))  # noqa: E731
+    draw = lambda: found.extend(g.words((4,), 32) for _ in range(200))
     threads = [threading.Thread(target=draw) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -1,7 +1,5 @@
 """recompute: the same results and gradients, with fewer values kept."""
 
-# ruff: noqa: N805  # the first parameter is ctx
-
 from __future__ import annotations
 
 import threading

@@ -7,7 +7,7 @@ import scipy.linalg
 
 import limpid
 from limpid import linalg
-from tests.table import Row, Sample, integers, invertible, normal, symmetric_positive
+from tests.table import Row, Sample, integers, invertible, named, normal, symmetric_positive
 
 
 def independent(*shape: int) -> Sample:
@@ -16,8 +16,7 @@ def independent(*shape: int) -> Sample:
     def sample(rng: np.random.Generator) -> np.ndarray:
         return rng.normal(size=shape) + 3 * np.eye(*shape[-2:])
 
-    sample.label = "x".join(map(str, shape))  # type: ignore[attr-defined]
-    return sample
+    return named(sample, "x".join(map(str, shape)))
 
 
 def symmetric(x: Any) -> Any:

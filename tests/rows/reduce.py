@@ -3,7 +3,7 @@
 import numpy as np
 
 import limpid
-from tests.table import Row, Sample, booleans, distinct, integers, normal, positive
+from tests.table import Row, Sample, booleans, distinct, integers, named, normal, positive
 
 
 def with_zeros(*places: int) -> Sample:
@@ -14,8 +14,7 @@ def with_zeros(*places: int) -> Sample:
         x.flat[list(places)] = 0.0
         return x
 
-    sample.label = f"zeros at {places}"  # type: ignore[attr-defined]
-    return sample
+    return named(sample, f"zeros at {places}")
 
 
 def ties(rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 import limpid
-from tests.table import Row, Sample, away, distinct, integers, normal, uniform
+from tests.table import Row, Sample, away, distinct, integers, named, normal, uniform
 
 
 def offset(distance: float, *shape: int) -> Sample:
@@ -12,8 +12,7 @@ def offset(distance: float, *shape: int) -> Sample:
     def sample(rng: np.random.Generator) -> np.ndarray:
         return rng.normal(size=shape) + distance
 
-    sample.label = f"{distance:g}+{shape}"  # type: ignore[attr-defined]
-    return sample
+    return named(sample, f"{distance:g}+{shape}")
 
 
 def _quantiles(method: str, q: float, *shape: int) -> Row:
