@@ -2,7 +2,8 @@
 
     python -m benchmarks [--rounds N] [--seconds S] [--threads T] [--only WORKLOAD …]
 
-A Markdown table is printed and written to benchmarks/results/eager.md.
+Markdown tables are printed and written to benchmarks/results: eager.md for networks of linear
+layers and chains, windows.md for convolutional networks.
 """
 
 from __future__ import annotations
@@ -19,15 +20,24 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.startup import import_times
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import WORKLOADS, Convolutional
 
-CONTENDERS = {
+PEERS = {
     "limpid_eager": "limpid",
     "torch_eager": "torch",
     "hips_autograd": "autograd",
     "mygrad_eager": "mygrad",
 }
-RESULTS = Path(__file__).parent / "results" / "eager.md"
+LAYOUTS = {
+    "limpid_eager": "limpid",
+    "torch_eager": "torch",
+    "torch_channels_last": "torch, channels last",
+}
+RESULTS = Path(__file__).parent / "results"
+TITLES = {
+    "eager": "Eager limpid beside its peers",
+    "windows": "Convolutional networks, eager, beside PyTorch's two memory layouts",
+}
 
 
 class Contender:
@@ -64,9 +74,15 @@ class Contender:
         self.process.wait()
 
 
+def contenders_of(workload: str) -> dict[str, str]:
+    """Who can do it: worker module → what the table calls it."""
+    return LAYOUTS if isinstance(WORKLOADS[workload], Convolutional) else PEERS
+
+
 def measure(workload: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
     """Times of each contender, one for each round."""
-    running = {name: Contender(name, workload, arguments.threads) for name in CONTENDERS}
+    contenders = contenders_of(workload)
+    running = {name: Contender(name, workload, arguments.threads) for name in contenders}
     first = running["limpid_eager"].losses
     for name, contender in running.items():
         if not np.allclose(contender.losses, first, rtol=1e-3):
@@ -82,17 +98,18 @@ def measure(workload: str, arguments: argparse.Namespace) -> dict[str, list[floa
 
 def table(results: dict[str, dict[str, list[float]]], threads: int) -> str:
     """Milliseconds of a step, and how many times limpid's they are (median, min to max)."""
+    contenders = contenders_of(next(iter(results)))
     lines = [
         f"Measured on {platform.machine()}, {_processor()}, {os.cpu_count()} cores, {threads} "
         f"threads, Python {platform.python_version()}.",
         "Median of a step in ms; in brackets its ratio to limpid's in the same round (min … max);",
         "above 1 means that limpid is faster.",
         "",
-        "| workload | " + " | ".join(f"{d} {version(d)}" for d in CONTENDERS.values()) + " |",
-        "|---" * (len(CONTENDERS) + 1) + "|",
+        "| workload | " + " | ".join(map(_title, contenders.values())) + " |",
+        "|---" * (len(contenders) + 1) + "|",
     ]
     for workload, times in results.items():
-        cells = [f"{statistics.median(times[n]) * 1e3:.3f}{_ratio(times, n)}" for n in CONTENDERS]
+        cells = [f"{statistics.median(times[n]) * 1e3:.3f}{_ratio(times, n)}" for n in contenders]
         lines.append(f"| {workload} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -100,9 +117,14 @@ def table(results: dict[str, dict[str, list[float]]], threads: int) -> str:
 def startup_table() -> str:
     """How long each import takes beyond NumPy's."""
     lines = ["", "| import, beyond NumPy's own | median ms | min … max |", "|---|---|---|"]
-    for package, (median, least, most) in import_times(list(CONTENDERS.values())).items():
+    for package, (median, least, most) in import_times(list(PEERS.values())).items():
         lines.append(f"| {package} | {median * 1e3:.0f} | {least * 1e3:.0f} … {most * 1e3:.0f} |")
     return "\n".join(lines) + "\n"
+
+
+def _title(contender: str) -> str:
+    package, *rest = contender.split(", ")
+    return ", ".join([f"{package} {version(package)}", *rest])
 
 
 def _ratio(times: dict[str, list[float]], name: str) -> str:
@@ -128,11 +150,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
     arguments = parser.parse_args()
-    results = {workload: measure(workload, arguments) for workload in arguments.only}
-    text = table(results, arguments.threads) + startup_table()
-    print(text)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("# Eager limpid beside its peers\n\n" + text)
+    groups = {"eager": PEERS, "windows": LAYOUTS}
+    for file, contenders in groups.items():
+        wanted = [w for w in arguments.only if contenders_of(w) is contenders]
+        if not wanted:
+            continue
+        text = table({w: measure(w, arguments) for w in wanted}, arguments.threads)
+        text += startup_table() if contenders is PEERS else ""
+        print(text)
+        (RESULTS / f"{file}.md").write_text(f"# {TITLES[file]}\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ import statistics
 import sys
 import time
 
-from benchmarks.workloads import WORKLOADS, Chain
+from benchmarks.workloads import WORKLOADS, Chain, Convolutional, Network
+
+KINDS = {Network: "network", Chain: "chain", Convolutional: "windows"}
 
 
 def main() -> None:
     contender, workload = sys.argv[1:3]
     module = importlib.import_module(f"benchmarks.contenders.{contender}")
     work = WORKLOADS[workload]
-    step = (module.chain if isinstance(work, Chain) else module.network)(work)
+    step = getattr(module, KINDS[type(work)])(work)
     losses = [step() for _ in range(3)]
     print(" ".join(f"{loss:.6f}" for loss in losses), flush=True)
     for line in sys.stdin:

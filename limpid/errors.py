@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.linalg import LinAlgError
 
+LINE = "\n  at "  # how messages begin to say where
 PACKAGE = str(Path(__file__).resolve().parent)
 
 
@@ -20,6 +21,11 @@ class LimpidError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"{message} [{self.id}]")
+
+    @property
+    def located(self) -> bool:
+        """Whether the message says at which line of the user's program it happened."""
+        return LINE in str(self)
 
 
 class ShapeError(LimpidError, ValueError):

@@ -35,7 +35,7 @@ ORDER = [
 ]
 OPTIONAL = [
     "llvmlite", "rich", "typer", "safetensors", "matplotlib", "sklearn", "onnx", "tensorboard",
-    "scipy", "torch", "jax",
+    "scipy", "torch", "jax", "threadpoolctl",
 ]  # fmt: skip
 
 

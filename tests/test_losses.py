@@ -184,6 +184,22 @@ def test_loss_modules_are_the_functions() -> None:
         (nn.HingeEmbeddingLoss(), F.hinge_embedding_loss(x, np.sign(b - a)), (x, np.sign(b - a))),
         (nn.MarginRankingLoss(0.2), F.margin_ranking_loss(a, b, x, 0.2), (a, b, x)),
         (nn.SoftMarginLoss(), F.soft_margin_loss(x, b), (x, b)),
+        (nn.CosineEmbeddingLoss(0.2, "sum"), F.cosine_embedding_loss(x, b, y - 1, 0.2, "sum"),
+         (x, b, y - 1)),
+        (nn.TripletMarginLoss(2.0, 1.0, 0.1, True, "sum"),
+         F.triplet_margin_loss(x, a, b, 2.0, 1.0, 0.1, True, "sum"), (x, a, b)),
+        (nn.TripletMarginWithDistanceLoss(margin=2.0, distance_function=nn.PairwiseDistance(3.0)),
+         F.triplet_margin_loss(x, a, b, 2.0, 3.0), (x, a, b)),
+        (nn.GaussianNLLLoss(full=True, eps=0.3), F.gaussian_nll_loss(x, a, b, True, 0.3),
+         (x, a, b)),
+        (nn.PoissonNLLLoss(False, True, 0.1, "sum"),
+         F.poisson_nll_loss(a, b, False, True, 0.1, "sum"), (a, b)),
+        (nn.MultiLabelMarginLoss("sum"), F.multilabel_margin_loss(x, y[:, None] * 0 + [3, 1, -1, 0],
+         "sum"), (x, y[:, None] * 0 + [3, 1, -1, 0])),
+        (nn.MultiLabelSoftMarginLoss(w, "sum"), F.multilabel_soft_margin_loss(x, b, w, "sum"),
+         (x, b)),
+        (nn.L1Cost(), np.abs(x).sum(), (x,)),
+        (nn.L1Cost("mean"), np.abs(x).mean(), (x,)),
     ]  # fmt: skip
     for module, expected, operands in pairs:
         assert np.asarray(module(*operands)) == pytest.approx(float(expected), rel=1e-12), module
@@ -203,6 +219,118 @@ def test_one_hot_follows_pytorch() -> None:
     assert coded.dtype is limpid.int64
     assert coded.tolist() == [[[1, 0, 0], [0, 0, 1]]]
     assert F.one_hot(limpid.tensor([1]), 4).tolist() == [[0, 1, 0, 0]]
+
+
+def test_weights_of_elements() -> None:
+    x, y, w = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4)), RNG.uniform(size=(3, 4))
+    assert F.mse_loss(x, y, weight=w) == pytest.approx(((x - y) ** 2 * w).sum() / w.sum())
+    assert F.l1_loss(x, y, weight=w) == pytest.approx((abs(x - y) * w).sum() / w.sum())
+    assert F.huber_loss(x, y, weight=w) == pytest.approx(
+        (F.huber_loss(x, y, reduction="none") * w).mean()
+    )
+    for loss in (F.mse_loss, F.l1_loss):
+        with pytest.raises(ShapeError, match=r"losses of shape \(3, 4\) but weights of \(4,\)"):
+            loss(x, y, weight=w[0])
+
+
+def test_several_labels_end_at_the_first_gap() -> None:
+    scores = np.array([0.1, 0.2, 0.4, 0.8])
+    target = np.array([3, 0, -1, 1])
+    loss = F.multilabel_margin_loss(scores, target)
+    assert loss == pytest.approx((0.4 + 0.6 + 1.1 + 1.3) / 4)
+    assert F.multilabel_margin_loss(scores, np.full(4, -1)) == 0
+    x = limpid.tensor(scores, requires_grad=True)
+    F.multilabel_margin_loss(x, target).backward()
+    assert x.grad.tolist() == [-0.5, 0.5, 0.5, -0.5]
+    twice = F.multilabel_margin_loss(scores, np.array([3, 3, -1, -1]))
+    assert twice == pytest.approx(2 * F.multilabel_margin_loss(scores, np.array([3, -1, -1, -1])))
+
+
+def test_several_labels_are_checked() -> None:
+    x = limpid.zeros((2, 3))
+    for wrong in (3, -2):
+        with pytest.raises(ArgumentError, match=f"class {wrong}, but there are 3 classes"):
+            F.multilabel_margin_loss(x, np.array([[0, wrong, -1], [0, 1, 2]]))
+    with pytest.raises(ShapeError, match=r"\(2, 3\) and \(2, 2\)"):
+        F.multilabel_margin_loss(x, np.zeros((2, 2), int))
+    with pytest.raises(ShapeError, match="the same"):
+        F.multilabel_margin_loss(limpid.zeros((1, 2, 3)), np.zeros((1, 2, 3), int))
+    with pytest.raises(DTypeError, match="must be integers"):
+        F.multilabel_margin_loss(x, np.zeros((2, 3)))
+    with pytest.raises(ShapeError, match="multilabel_soft_margin_loss: the prediction has shape"):
+        F.multilabel_soft_margin_loss(x, np.zeros(3))
+    with pytest.raises(ShapeError, match="axis of classes"):
+        F.multilabel_soft_margin_loss(limpid.tensor(1.0), 1.0)
+    for loss in (F.multilabel_margin_loss, F.multilabel_soft_margin_loss):
+        with pytest.raises(ArgumentError, match="reduction"):
+            loss(x, np.zeros((2, 3), int), reduction="median")
+
+
+def test_similarity_at_the_ends() -> None:
+    zero, one = np.zeros((1, 3)), np.ones((1, 3))
+    assert F.cosine_similarity(zero, one).tolist() == [0.0]
+    x = limpid.tensor(zero, requires_grad=True)
+    F.cosine_similarity(x, one).sum().backward()
+    np.testing.assert_allclose(x.grad, one / np.sqrt(3) / 1e-8)
+    assert np.isfinite(F.cosine_embedding_loss(zero, zero, np.array([1])))
+    x = limpid.tensor(one, requires_grad=True)
+    F.pairwise_distance(x, one, eps=0.0).sum().backward()
+    assert x.grad.tolist() == [[0.0, 0.0, 0.0]]
+    assert F.pairwise_distance(np.zeros((0, 3)), np.zeros((0, 3))).shape == (0,)
+    assert F.cosine_similarity(np.zeros((4, 0)), np.zeros((4, 0))).tolist() == [0.0] * 4
+    assert F.cosine_similarity(np.asfortranarray(one)[::-1], one.repeat(2, 0)).shape == (2,)
+
+
+def test_pairs_and_triplets_are_checked() -> None:
+    x = limpid.ones((4, 3))
+    for bad in (np.ones((4, 1)), np.ones(5), np.ones((5, 3))):
+        with pytest.raises(ShapeError):
+            F.cosine_embedding_loss(x, x, bad)
+    with pytest.raises(ShapeError, match="cosine_embedding_loss: both inputs"):
+        F.cosine_embedding_loss(x, limpid.ones(3), np.ones(4))
+    with pytest.raises(ShapeError, match="equally many axes"):
+        F.triplet_margin_loss(x, x, limpid.ones(3))
+    for bad in (0, -1.0, float("nan")):
+        with pytest.raises(ArgumentError, match="margin must be positive"):
+            F.triplet_margin_loss(x, x, x, margin=bad)
+        with pytest.raises(ArgumentError, match="margin must be positive"):
+            nn.TripletMarginLoss(bad)
+    with pytest.raises(ShapeError, match="do not broadcast"):
+        F.cosine_similarity(x, limpid.ones((4, 2)))
+    with pytest.raises(ShapeError, match="single numbers"):
+        F.pairwise_distance(1.0, 2.0)
+    with pytest.raises(ArgumentError, match="dim 2"):
+        F.cosine_similarity(x, x, dim=2)
+    with pytest.raises(ShapeError, match="margin_ranking_loss"):
+        F.margin_ranking_loss(limpid.ones((4, 1)), limpid.ones(4), limpid.ones(4))
+
+
+def test_a_bound_does_not_hide_the_gradient() -> None:
+    """As in PyTorch a variance below eps counts as eps, and still learns to grow."""
+    v = limpid.tensor([1e-9], requires_grad=True)
+    loss = F.gaussian_nll_loss(limpid.zeros(1), limpid.ones(1), v)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.5 * (np.log(1e-6) + 1e6), rel=1e-5)
+    assert v.grad.item() == pytest.approx(0.5 * (1e6 - 1e12), rel=1e-5)
+
+
+def test_likelihoods_are_checked() -> None:
+    x = limpid.zeros((4, 3))
+    for shape in ((3,), (2, 3), (4, 3, 1), (1, 1), (4, 2)):
+        with pytest.raises(ShapeError, match=r"a variance of shape"):
+            F.gaussian_nll_loss(x, x, limpid.ones(shape))
+    for wrong in (-1.0, np.array([[-0.1]])):
+        with pytest.raises(ArgumentError, match="a variance is negative"):
+            F.gaussian_nll_loss(limpid.zeros((1, 1)), limpid.zeros((1, 1)), wrong)
+    with pytest.raises(ArgumentError, match="eps must be positive"):
+        F.gaussian_nll_loss(x, x, 1.0, eps=0)
+    for loss in (lambda a, b: F.gaussian_nll_loss(a, b, 1.0), F.poisson_nll_loss):
+        with pytest.raises(ShapeError, match=r"\(4, 1\) but the target \(4,\)"):
+            loss(limpid.ones((4, 1)), limpid.ones(4))
+    counts = np.array([0, 1, 2, 30])
+    full = F.poisson_nll_loss(limpid.zeros(4), counts, full=True, reduction="none")
+    np.testing.assert_allclose(full, [1, 1, 1 + 0.6518, 1 + 74.6554], rtol=1e-4)
+    assert F.l1_cost([[-1.0, 2.0]], "mean") == 1.5
 
 
 def test_a_weighted_loss_can_be_recorded() -> None:

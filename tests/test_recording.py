@@ -140,3 +140,24 @@ def test_slots_of_a_nameless_container() -> None:
     assert "self[0].weight: state[float32[2, 3]]" in text
     rebuilt = parse_graph(text)
     assert format_graph(rebuilt, comments=False) == text
+
+
+def test_tensors_made_inside_are_constants() -> None:
+    """Zeros that the recorded function makes itself are no state, unless they are assigned to."""
+
+    def f(x):
+        start = limpid.zeros(3)
+        return start + x + start
+
+    recorded = limpid.record(f, np.ones(3, np.float32))
+    assert not recorded.graph.slots
+    assert recorded(np.ones(3, np.float32)).tolist() == [1, 1, 1]
+
+    def g(x):
+        kept = limpid.zeros(3)
+        before = kept + x
+        limpid.assign(kept, x)
+        return before, kept * 2
+
+    before, after = limpid.record(g, np.ones(3, np.float32))(np.full(3, 5, np.float32))
+    assert (before.tolist(), after.tolist()) == ([5, 5, 5], [10, 10, 10])

@@ -170,7 +170,7 @@ def test_training_step_can_be_recorded():
     config = Config(hidden=(5,), optimizer="sgd", momentum=0.9, l2=0.01)
     x, y = np.ones((4, 3), np.float32), np.array([0, 1, 0, 1])
     limpid.random.seed(0)
-    eager, recorded = build_model(config, 3, 2), build_model(config, 3, 2)
+    eager, recorded = build_model(config, (3,), 2), build_model(config, (3,), 2)
     recorded.load_state_dict(eager.state_dict())
     steps = []
     for model in (eager, recorded):

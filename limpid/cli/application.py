@@ -14,7 +14,7 @@ from limpid.cli.arguments import CommandWithLists
 from limpid.errors import LimpidError
 
 # limpid/cli/<name>.py defines the function <name>, whose signature and docstring are the help
-COMMANDS = ("train", "explain")
+COMMANDS = ("train", "summary", "explain")
 
 HELP = """Backpropagation you can see through, at native speed.
 

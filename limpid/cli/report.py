@@ -77,8 +77,11 @@ def _next_steps(result: Result) -> list[str]:
     if result.interrupted:
         return [f"Interrupted and saved. Go on with: {own_command()} train --resume {folder}"]
     limpid = own_command()
+    images = result.config.data == "digits" and result.config.model == "mlp"
+    lenet = f"  {limpid} train {data} --model lenet    a convolutional network"
     return [
         "Try next",
+        *([lenet] if images else []),
         f"  {limpid} train --resume {folder} --epochs {2 * result.config.epochs}    train on",
         f"  {limpid} train {data} --hidden none    a linear classifier: how much do layers help?",
         f"  {limpid} train {data} --activation tanh --loss hinge --optimizer sgd --lr 0.1",

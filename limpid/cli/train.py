@@ -9,9 +9,13 @@ import typer
 
 from limpid.cli.arguments import parse_list
 from limpid.errors import ArgumentError
-from limpid.training.config import CHOICES, LEARNING_RATES, Config
+from limpid.training.config import CHOICES, Config
+from limpid.training.construction import NETWORKS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from limpid.training.construction import Network
     from limpid.training.runs import Result
 
 USUAL = Config()
@@ -35,6 +39,11 @@ def _choices(name: str) -> str:
     return ", ".join(CHOICES[name])
 
 
+def _usual(show: Callable[[Network], str]) -> str:
+    """The usual value of a setting for each model."""
+    return "; ".join(f"{name}: {show(network)}" for name, network in NETWORKS.items())
+
+
 def train(
     data: Annotated[
         str | None,
@@ -44,12 +53,21 @@ def train(
             show_default=USUAL.data,
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        _option(
+            NETWORK,
+            "[bold]mlp[/bold], linear layers; or [bold]lenet[/bold], for images, with two "
+            "convolutions before them.",
+            USUAL.model,
+        ),
+    ] = None,
     hidden: Annotated[
         str | None,
         _option(
             NETWORK,
-            "Widths of the hidden layers, such as 128 64; none for a linear classifier.",
-            "128 64",
+            "Widths of the hidden linear layers, such as 128 64; none for no such layer.",
+            _usual(lambda network: " ".join(map(str, network.hidden))),
             metavar="N ...",
         ),
     ] = None,
@@ -63,7 +81,11 @@ def train(
     ] = None,
     dropout: Annotated[
         float | None,
-        _option(NETWORK, "Leave out hidden units with this probability while training."),
+        _option(
+            NETWORK,
+            "Leave out hidden units with this probability while training.",
+            _usual(lambda network: f"{network.dropout:g}"),
+        ),
     ] = None,
     loss: Annotated[
         str | None,
@@ -78,7 +100,7 @@ def train(
         _option(
             OPTIMISATION,
             "Learning rate.",
-            ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items()),
+            _usual(lambda network: ", ".join(f"{r:g} for {n}" for n, r in network.rates.items())),
         ),
     ] = None,
     momentum: Annotated[
@@ -154,6 +176,8 @@ def train(
     [bold]Examples[/bold]
 
     limpid train digits
+
+    limpid train digits --model lenet
 
     limpid train digits --hidden 128 64 --activation tanh --loss hinge --optimizer sgd --lr 0.1
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from limpid.differentiation.operands import constant, spec_or_number
 from limpid.errors import (
+    LINE,
     ArgumentError,
     DTypeError,
     LimpidError,
@@ -21,6 +24,7 @@ from limpid.graph.source import capture, describe, operand_names
 from limpid.tensor import Tensor
 
 ndarray = np.ndarray
+F = TypeVar("F", bound=Callable[..., Any])
 RETOLD = (ArgumentError, DTypeError, MatrixError, OperandError, ShapeError)
 
 
@@ -32,7 +36,8 @@ def explain_failure(op: Any, operands: Any, params: Params, error: Exception) ->
     if not told and not isinstance(error, ValueError | TypeError | OverflowError):
         raise error
     source = context.state.origin_source or capture()
-    if told:
+    kind: type[LimpidError]
+    if isinstance(error, LimpidError):
         kind, reason = type(error), _reason(error)
     elif isinstance(error, ValueError):
         kind, reason = _misfit(op, operands, params, error)
@@ -45,7 +50,30 @@ def explain_failure(op: Any, operands: Any, params: Params, error: Exception) ->
         for i, (name, x, spec) in enumerate(zip(names, operands, specs, strict=True))
     )
     reason = reason.removeprefix(f"{op.name}: ")  # errors on plain arrays name the operation, too
-    raise kind(f"{op.name}: {reason}\n  {shown}\n  at {describe(source)}") from None
+    raise kind(f"{in_scope(op.name)}: {reason}\n  {shown}{LINE}{describe(source)}") from None
+
+
+def in_scope(name: str) -> str:
+    """What is being computed, with the path of the module that does: `conv in features.3`."""
+    scope = context.state.scope
+    return f"{name} in {scope}" if scope else name
+
+
+def name_errors(function: F) -> F:
+    """A decorator: errors about arguments name the function, the module's path and the line."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except RETOLD as error:
+            if error.located:
+                raise
+            where, line = in_scope(function.__name__), describe(capture())
+            reason = _reason(error).removeprefix(f"{function.__name__}: ")
+            raise type(error)(f"{where}: {reason}{LINE}{line}") from None
+
+    return wrapped  # type: ignore[return-value]  # it takes and returns the same
 
 
 def _reason(error: Exception) -> str:

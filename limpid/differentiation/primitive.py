@@ -45,6 +45,7 @@ class Primitive:
         numeric: str = "same",
         outputs: int = 1,
         operands: tuple[str, ...] | None = None,
+        lower: Callable[..., Any] | None = None,
         doc: str | None = None,
         registered: bool = True,
     ):
@@ -66,6 +67,7 @@ class Primitive:
         self.gate = gate
         self.numeric = numeric
         self.outputs = outputs
+        self.lower = lower  # `lower(*specs, **params)` → the contractions that it is, where it is
         self.__name__ = name
         self.__doc__ = doc or (f"`{name}`: {math}" if math else None)
         # Bit i is set when operand i has a derivative at all.

@@ -100,8 +100,8 @@ class _Builder:
             np.zeros(s.shape, s.dtype.storage) if t is None else t
             for t, s in zip(totals, node.outputs, strict=True)
         )
-        several = len(upstream) > 1
-        g: Any = upstream if several else upstream[0]
+        g: Any = tuple(totals) if op.partial_upstream else upstream
+        g = g if len(upstream) > 1 else g[0]
         y = self.values[node]
         operands = [pick(self.values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
         for i, parent in enumerate(node.inputs):

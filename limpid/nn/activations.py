@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.errors import ShapeError
 from limpid.nn import functional as F  # noqa: N812  # its usual name
 from limpid.nn.module import Module
 from limpid.nn.tree import HIDDEN
@@ -20,7 +21,7 @@ class Activation(Module):
     def extra_repr(self) -> str:
         """The options."""
         hidden = (HIDDEN, "training")
-        options = [(n, v) for n, v in vars(self).items() if n not in hidden and v is not None]
+        options = [(n, v) for n, v in vars(self).items() if n not in hidden]
         return ", ".join(f"{n}={v!r}" for n, v in options if not isinstance(v, Parameter))
 
 
@@ -67,6 +68,18 @@ class PReLU(Activation):
     def forward(self, input: Any) -> Any:
         """x where it is positive, else weight · x."""
         return F.prelu(input, self.weight)
+
+
+class RReLU(Activation):
+    """x where it is positive, else slope · x; slopes are random in training, equal in `eval`."""
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False):
+        self.lower = lower
+        self.upper = upper
+
+    def forward(self, input: Any) -> Any:
+        """x where it is positive, else slope · x."""
+        return F.rrelu(input, self.lower, self.upper, self.training)
 
 
 class ELU(Activation):
@@ -197,6 +210,10 @@ class Softshrink(Activation):
         """x drawn towards 0 by lambd."""
         return F.softshrink(input, self.lambd)
 
+    def extra_repr(self) -> str:
+        """The limit."""
+        return str(self.lambd)
+
 
 class Hardshrink(Activation):
     """x where |x| > lambd, else 0."""
@@ -207,6 +224,10 @@ class Hardshrink(Activation):
     def forward(self, input: Any) -> Any:
         """x where |x| > lambd, else 0."""
         return F.hardshrink(input, self.lambd)
+
+    def extra_repr(self) -> str:
+        """The limit."""
+        return str(self.lambd)
 
 
 class Hardtanh(Activation):
@@ -267,9 +288,9 @@ class GLU(Activation):
 
 
 class Softmax(Activation):
-    """exp(x) / Σ exp(x) along an axis; PyTorch asks for the axis, here it is the last."""
+    """exp(x) / Σ exp(x) along an axis; `functional.softmax` says which if none is named."""
 
-    def __init__(self, dim: int = -1):
+    def __init__(self, dim: int | None = None):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
@@ -277,10 +298,22 @@ class Softmax(Activation):
         return F.softmax(input, self.dim)
 
 
+class Softmax2d(Activation):
+    """exp(x) / Σ exp(x) over the channels at each place of an image (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Any) -> Any:
+        """exp(x) / Σ exp(x)."""
+        if len(input.shape) not in (3, 4):
+            raise ShapeError(
+                f"Softmax2d: the input must have shape (N, C, H, W) or (C, H, W), not {input.shape}"
+            )
+        return F.softmax(input, -3)
+
+
 class Softmin(Activation):
     """softmax(−x) along an axis."""
 
-    def __init__(self, dim: int = -1):
+    def __init__(self, dim: int | None = None):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
@@ -291,7 +324,7 @@ class Softmin(Activation):
 class LogSoftmax(Activation):
     """log softmax(x) along an axis."""
 
-    def __init__(self, dim: int = -1):
+    def __init__(self, dim: int | None = None):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:

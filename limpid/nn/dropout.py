@@ -1,15 +1,31 @@
-"""Dropout."""
+"""Dropout layers; `limpid.nn.functional` documents them. In `eval` mode they do nothing.
+
+`inplace` is accepted as in PyTorch and changes nothing: tensors never alias for writing.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from limpid.errors import ArgumentError
-from limpid.nn.functional.layers import dropout
+from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn.functional.dropout import check_probability
 from limpid.nn.module import Module
 
 
-class Dropout(Module):
+class DropoutLayer(Module):
+    """Base of dropout layers: they have a probability."""
+
+    def __init__(self, p: float = 0.5, inplace: bool = False):
+        check_probability(p)
+        self.p = p
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(DropoutLayer):
     """Each element is 0 with probability p, else divided by 1 − p; in `eval` mode the input itself.
 
     Source: Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from
@@ -20,15 +36,46 @@ class Dropout(Module):
     tensor([1., 2.])
     """
 
-    def __init__(self, p: float = 0.5, inplace: bool = False):
-        if not 0 <= p <= 1:
-            raise ArgumentError(f"a probability is from 0 to 1, not {p}")
-        self.p = p
-
     def forward(self, input: Any) -> Any:
         """The input with some elements 0."""
-        return dropout(input, self.p, self.training)
+        return F.dropout(input, self.p, self.training)
 
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}"
+
+class Dropout1d(DropoutLayer):
+    """Whole channels of (N, C, L) or (C, L) are 0 with probability p."""
+
+    def forward(self, input: Any) -> Any:
+        """The input with some channels 0."""
+        return F.dropout1d(input, self.p, self.training)
+
+
+class Dropout2d(DropoutLayer):
+    """Whole channels of (N, C, H, W) or (C, H, W) are 0 with probability p."""
+
+    def forward(self, input: Any) -> Any:
+        """The input with some channels 0."""
+        return F.dropout2d(input, self.p, self.training)
+
+
+class Dropout3d(DropoutLayer):
+    """Whole channels of (N, C, D, H, W) or (C, D, H, W) are 0 with probability p."""
+
+    def forward(self, input: Any) -> Any:
+        """The input with some channels 0."""
+        return F.dropout3d(input, self.p, self.training)
+
+
+class AlphaDropout(DropoutLayer):
+    """Dropout that keeps mean and variance behind SELU."""
+
+    def forward(self, input: Any) -> Any:
+        """The input with some elements at SELU's lower limit, scaled and shifted."""
+        return F.alpha_dropout(input, self.p, self.training)
+
+
+class FeatureAlphaDropout(DropoutLayer):
+    """Alpha dropout of whole channels of (N, C, …)."""
+
+    def forward(self, input: Any) -> Any:
+        """The input with some channels at SELU's lower limit, scaled and shifted."""
+        return F.feature_alpha_dropout(input, self.p, self.training)

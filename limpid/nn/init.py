@@ -6,8 +6,12 @@ come from `generator`, or else from this thread's default generator (`limpid.ran
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from math import prod, sqrt
-from typing import Any
+from threading import local
+from typing import Any, TypeVar
 
 from limpid.errors import ArgumentError, OperandError, ShapeError
 from limpid.graph.context import no_grad
@@ -20,8 +24,49 @@ from limpid.ops.state import assign
 from limpid.ops.triangle import diagonal
 from limpid.tensor import Tensor
 
+F = TypeVar("F", bound=Callable[..., Tensor])
+
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": sqrt(2.0), "selu": 0.75}
 GAINS |= {f"conv{transpose}{n}d": 1.0 for transpose in ("", "_transpose") for n in (1, 2, 3)}
+
+
+class _Drawing(local):
+    """Whether this thread draws initial values."""
+
+    enabled = True
+
+
+_drawing = _Drawing()
+
+
+@contextmanager
+def skip_draws() -> Iterator[None]:
+    """Inside, no initial values are drawn: parameters keep theirs, in new layers zeros.
+
+    For large models whose weights are loaded next, or don't matter; per thread.
+
+    >>> import limpid
+    >>> with limpid.nn.init.skip_draws():
+    ...     layer = limpid.nn.Linear(2, 1)
+    >>> layer.weight
+    tensor([[0., 0.]], requires_grad=True)
+    """
+    before = _drawing.enabled
+    _drawing.enabled = False
+    try:
+        yield
+    finally:
+        _drawing.enabled = before
+
+
+def _draws(function: F) -> F:
+    """A decorator: the function leaves the tensor as it is inside `skip_draws`."""
+
+    @wraps(function)
+    def wrapped(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return function(tensor, *args, **kwargs) if _drawing.enabled else tensor
+
+    return wrapped  # type: ignore[return-value]  # it takes and returns the same
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -42,6 +87,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return GAINS[nonlinearity]
 
 
+@_draws
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in [a, b).
 
@@ -56,6 +102,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
     )
 
 
+@_draws
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Normal with this mean and standard deviation."""
     _check(tensor)
@@ -64,6 +111,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
     )
 
 
+@_draws
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -159,6 +207,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
+@_draws
 @no_grad()
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """A random matrix with orthonormal rows or columns, times gain; uniform among such matrices.

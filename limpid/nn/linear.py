@@ -34,7 +34,7 @@ class Linear(Module):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        _reset(self.weight, self.bias, self.in_features)
+        draw_uniform(self.weight, self.bias, self.in_features)
 
     def forward(self, input: Any) -> Any:
         """x · weightᵀ + bias."""
@@ -77,7 +77,7 @@ class Bilinear(Module):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        _reset(self.weight, self.bias, self.in1_features)
+        draw_uniform(self.weight, self.bias, self.in1_features)
 
     def forward(self, input1: Any, input2: Any) -> Any:
         """Σ_ij x_i · weight_kij · z_j + bias_k."""
@@ -98,7 +98,8 @@ def extent(number: Any, name: str) -> int:
     return int(number.__index__())
 
 
-def _reset(weight: Parameter, bias: Parameter | None, fan_in: int) -> None:
+def draw_uniform(weight: Parameter, bias: Parameter | None, fan_in: int) -> None:
+    """Draw parameters uniform in ±1/√fan_in."""
     bound = 1 / sqrt(fan_in) if fan_in else 0.0
     init.uniform_(weight, -bound, bound)
     if bias is not None:

@@ -140,6 +140,68 @@ class KLDivLoss(Loss):
         return F.kl_div(input, target, self.reduction, self.log_target)
 
 
+class GaussianNLLLoss(Loss):
+    """½(log var + (input − target)²/var)."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: Any, target: Any, var: Any) -> Any:
+        """`functional.gaussian_nll_loss`."""
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class PoissonNLLLoss(Loss):
+    """exp(input) − target·input, for counts and the logarithm of their rate."""
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        eps: float = 1e-8,
+        reduction: str = "mean",
+    ):
+        super().__init__(reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input: Any, target: Any) -> Any:
+        """`functional.poisson_nll_loss`."""
+        return F.poisson_nll_loss(
+            log_input, target, self.log_input, self.full, self.eps, self.reduction
+        )
+
+
+class L1Cost(Loss):
+    """Σ|input|: a pull towards 0 without a target, as classic Torch has it."""
+
+    def __init__(self, reduction: str = "sum"):
+        super().__init__(reduction)
+
+    def forward(self, input: Any) -> Any:
+        """`functional.l1_cost`."""
+        return F.l1_cost(input, self.reduction)
+
+
+class MultiLabelMarginLoss(Loss):
+    """Σ max(0, 1 − s_y + s_i) / C over labels y and other classes i, for several labels a row."""
+
+    def forward(self, input: Any, target: Any) -> Any:
+        """`functional.multilabel_margin_loss`."""
+        return F.multilabel_margin_loss(input, target, self.reduction)
+
+
+class MultiLabelSoftMarginLoss(WeightedLoss):
+    """Binary cross-entropy of each class's score, averaged over the classes."""
+
+    def forward(self, input: Any, target: Any) -> Any:
+        """`functional.multilabel_soft_margin_loss`."""
+        return F.multilabel_soft_margin_loss(input, target, self.weight, self.reduction)
+
+
 class MultiMarginLoss(WeightedLoss):
     """Multi-class hinge, divided by the number of classes as in PyTorch."""
 

@@ -7,14 +7,16 @@ from typing import Any
 
 from limpid.differentiation.apply import apply, reads_of
 from limpid.differentiation.declaration import general
+from limpid.differentiation.failure import in_scope
 from limpid.differentiation.kinds import Local
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
-from limpid.errors import DTypeError, ShapeError
+from limpid.errors import LINE, DTypeError, ShapeError
 from limpid.graph.context import context
 from limpid.graph.dtype import as_dtype, dtype_of, result_type
 from limpid.graph.node import NO_PARAMS, Node, Spec
 from limpid.graph.source import capture, describe
+from limpid.ops.windows.contraction import lower_labelled
 from limpid.tensor import Tensor
 
 THREE = (0, 0, 0)  # Node.indices of three operands that are first outputs
@@ -59,9 +61,9 @@ def check_type(layer: str, x: Any, weight: Any) -> None:
     given, wanted = as_dtype(x.dtype), as_dtype(weight.dtype)
     if given is not wanted and given.kind == "float":
         raise DTypeError(
-            f"{layer}: the input is {given.name} but the parameters are {wanted.name}\n"
+            f"{in_scope(layer)}: the input is {given.name} but the parameters are {wanted.name}\n"
             f"remedy: limpid.astype(input, limpid.{wanted.name}), or make the layer with "
-            f"dtype=limpid.{given.name}\n  at {describe(capture())}"
+            f"dtype=limpid.{given.name}{LINE}{describe(capture())}"
         )
 
 
@@ -131,6 +133,7 @@ linear: Primitive = general(
     ],
     shape=_shape,
     relation=_relation,
+    lower=lower_labelled(_relation),
     math="{x} {weight}^T + {bias}",
     form=Affine,
 )

@@ -20,6 +20,7 @@ from limpid.differentiation.relation import Relation, einsum_relation
 from limpid.errors import ShapeError
 from limpid.graph.dtype import WEAK, as_dtype, result_type
 from limpid.graph.node import Spec
+from limpid.ops.windows.contraction import lower_labelled
 from limpid.tensor import Tensor, to_array
 
 Shape = tuple[int, ...]
@@ -120,6 +121,7 @@ matmul: Primitive = bilinear(
     transpose=[_for_left, _for_right],
     shape=_matmul_shape,
     relation=_matmul_relation,
+    lower=lower_labelled(_matmul_relation),
     math=r"{a} {b}",
     label="_ @ _",
     form=Binary,
@@ -239,6 +241,10 @@ def _contracted_shape(a: Any, b: Any, *, subscripts: str) -> Spec:
     return Spec(tuple(extents[label] for label in terms(subscripts)[2]), result_type(types))
 
 
+def _contracted_relation(a: Any, b: Any, *, subscripts: str) -> Relation:
+    return einsum_relation(subscripts)
+
+
 def _adjoint_left(g: Any, a: Any, b: Any, *, subscripts: str) -> Any:
     left, right, out = terms(subscripts)
     return contract(g, b, subscripts=f"{out},{right}->{left}")
@@ -254,7 +260,8 @@ contract: Primitive = bilinear(
     _contracted,
     transpose=[_adjoint_left, _adjoint_right],
     shape=_contracted_shape,
-    relation=lambda a, b, *, subscripts: einsum_relation(subscripts),
+    relation=_contracted_relation,
+    lower=lower_labelled(_contracted_relation),
     math=r"\mathrm{einsum}({a}, {b})",
     doc="""Einsum of two operands: each label is in two or three of the terms, once in each.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from limpid.differentiation.declaration import linear
-from limpid.differentiation.relation import Relation
+from limpid.differentiation.primitive import Primitive
+from limpid.differentiation.relation import Relation, along_relation
 from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.dtype import result_type
 from limpid.graph.node import Array, Spec
@@ -28,9 +30,18 @@ def _inside(shape: tuple[int, ...], widths: Widths) -> tuple[slice, ...]:
     return tuple([slice(before, before + n) for n, (before, _) in zip(shape, widths, strict=True)])
 
 
+def _outside(shape: tuple[int, ...], widths: Widths) -> tuple[int, ...]:
+    """The shape of the padded array."""
+    return tuple([before + n + after for n, (before, after) in zip(shape, widths, strict=True)])
+
+
+def _longer(widths: Widths) -> list[int]:
+    """The axes that are padded."""
+    return [axis for axis, width in enumerate(widths) if width != (0, 0)]
+
+
 def _padded(x: Array, value: Any, *, widths: Widths) -> Array:
-    shape = [before + n + after for n, (before, after) in zip(x.shape, widths, strict=True)]
-    out = np.full(shape, value, x.dtype)
+    out = np.full(_outside(x.shape, widths), value, x.dtype)
     out[_inside(x.shape, widths)] = x
     return out
 
@@ -38,15 +49,13 @@ def _padded(x: Array, value: Any, *, widths: Widths) -> Array:
 def _padded_spec(x: Spec, value: Any, *, widths: Widths) -> Spec:
     if isinstance(value, Spec) and value.shape:
         raise ShapeError(f"the value to pad with is one number, not an array of {value.shape}")
-    shape = [before + n + after for n, (before, after) in zip(x.shape, widths, strict=True)]
     kind = value.dtype if isinstance(value, Spec) else value
-    return Spec(tuple(shape), result_type([x.dtype, kind]))
+    return Spec(_outside(x.shape, widths), result_type([x.dtype, kind]))
 
 
 def _pad_relation(x: Spec, value: Spec, *, widths: Widths) -> Relation:
     labels = tuple(range(x.ndim))
-    moved = [axis for axis, width in enumerate(widths) if width != (0, 0)]
-    return Relation((labels, ()), (labels,), moved=frozenset(moved))
+    return Relation((labels, ()), (labels,), moved=frozenset(_longer(widths)))
 
 
 _pad = linear(
@@ -59,6 +68,96 @@ _pad = linear(
     shape=_padded_spec,
     relation=_pad_relation,
     math=r"\mathrm{pad}({x})",
+)
+
+Run = tuple[slice, slice]  # where elements are repeated, and where they are; 1 may be for all
+
+
+@lru_cache(1024)
+def _runs(extent: int, width: tuple[int, int], mode: str) -> tuple[Run, ...]:
+    """What is repeated at both ends of an axis, as slices of the longer axis."""
+    if not extent:
+        raise ShapeError(f"pad: an axis without elements can't be padded by {mode!r}")
+    how: Any = mode
+    before, after = width
+    source = np.pad(np.arange(extent), width, mode=how) + before
+    whole = before + extent + after
+    return (*_cut(source, 0, before), *_cut(source, before + extent, whole))
+
+
+def _cut(source: Array, start: int, stop: int) -> Iterator[Run]:
+    """A part of an axis cut into runs whose sources go up, go down or stay."""
+    while start < stop:
+        first = int(source[start])
+        step = int(source[start + 1]) - first if start + 1 < stop else 1
+        end = start + 1
+        while end < stop and source[end] - source[end - 1] == step and abs(step) < 2:
+            end += 1
+        last = first + (end - 1 - start) * step
+        below = last - 1 if last else None
+        yield slice(start, end), slice(first, below, -1) if step < 0 else slice(first, last + 1)
+        start = end
+
+
+def _sides(
+    shape: tuple[int, ...], widths: Widths, mode: str
+) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Places of repeated elements, and of their sources: one axis after the other."""
+    inside = _inside(shape, widths)
+    for axis, width in enumerate(widths):
+        for made, source in _runs(shape[axis], width, mode) if width != (0, 0) else ():
+            before, after = (slice(None),) * axis, inside[axis + 1 :]
+            yield (*before, made, *after), (*before, source, *after)
+
+
+def _extended(x: Array, *, widths: Widths, mode: str) -> Array:
+    out = np.empty(_outside(x.shape, widths), x.dtype)
+    out[_inside(x.shape, widths)] = x
+    for made, source in _sides(x.shape, widths, mode):
+        out[made] = out[source]
+    return out
+
+
+def _added_back(g: Array, *, widths: Widths, mode: str) -> Array:
+    shape = _core(g.shape, widths)
+    total = g.copy()
+    for made, source in reversed(list(_sides(shape, widths, mode))):
+        part, into = total[made], total[source]
+        if part.shape != into.shape:  # one element that was repeated
+            axis = next(i for i, n in enumerate(into.shape) if n != part.shape[i])
+            part = part.sum(axis, part.dtype, keepdims=True)
+        into += part
+    return np.ascontiguousarray(total[_inside(shape, widths)])
+
+
+def _extended_spec(x: Spec, *, widths: Widths, mode: str) -> Spec:
+    for extent, width in zip(x.shape, widths, strict=True):
+        if width != (0, 0):
+            _runs(extent, width, mode)  # raises
+    return Spec(_outside(x.shape, widths), x.dtype)
+
+
+def _core(shape: tuple[int, ...], widths: Widths) -> tuple[int, ...]:
+    """The shape without the padding."""
+    return tuple([n - before - after for n, (before, after) in zip(shape, widths, strict=True)])
+
+
+_extend: Primitive = linear(
+    "extend",
+    _extended,
+    transpose=lambda g, x, **params: _add_back(g, **params),
+    shape=_extended_spec,
+    relation=lambda x, *, widths, mode: along_relation(x.ndim, _longer(widths), "moved"),
+    numeric="any",
+    math=r"\mathrm{pad}({x})",
+)
+_add_back: Primitive = linear(
+    "add_back",
+    _added_back,
+    transpose=lambda x, g, **params: _extend(x, **params),
+    shape=lambda g, *, widths, mode: Spec(_core(g.shape, widths), g.dtype),
+    relation=lambda g, *, widths, mode: along_relation(g.ndim, _longer(widths), "mixed"),
+    math=r"\mathrm{pad}^T({g})",
 )
 
 # Modes that repeat elements, under NumPy's names and PyTorch's.
@@ -93,24 +192,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
         return _pad(x, _number(constant_values), widths=widths)
     if mode not in MODES:
         raise ArgumentError(f"pad: mode is one of constant, {', '.join(MODES)}, not {mode!r}")
-    result = x
-    for axis, width in enumerate(widths):
-        if width != (0, 0):
-            result = take(result, _source(x.shape[axis], width, mode), axis)
-    return renamed(x) if result is x else result
+    return _extend(x, widths=widths, mode=MODES[mode]) if _longer(widths) else renamed(x)
 
 
 def _number(value: Any) -> Any:
     """The value to pad with: a Python number, which is weak, a tensor or an array."""
     return value if isinstance(value, Tensor | int | float) else to_array(value)
-
-
-def _source(extent: int, width: tuple[int, int], mode: str) -> Array:
-    """For every place of the padded axis, the index in x that it repeats."""
-    if not extent:
-        raise ShapeError(f"pad: an axis without elements can't be padded by {mode!r}")
-    mode_name: Any = MODES[mode]
-    return np.pad(np.arange(extent), width, mode=mode_name)
 
 
 def _widths(given: Any, rank: int) -> Widths:

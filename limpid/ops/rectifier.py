@@ -143,6 +143,11 @@ def prelu(x: Any, weight: Any) -> Any:
     return _prelu(x, weight)
 
 
+def sloped_relu(x: Any, slope: Any) -> Any:
+    """Leaky ReLU with a slope for each element; both broadcast."""
+    return _prelu(x, slope if isinstance(slope, Tensor | float | int) else to_array(slope))
+
+
 @operation
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """Keeps positive x; elsewhere α(eˣ − 1) (Clevert, Unterthiner, Hochreiter 2016).

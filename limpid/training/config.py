@@ -9,9 +9,14 @@ from typing import Any
 
 from limpid.data.scaling import AUTO, SCALES
 from limpid.errors import ArgumentError
-from limpid.training.construction import ACTIVATIONS, INITIALISATIONS, LOSSES, OPTIMIZERS
+from limpid.training.construction import (
+    ACTIVATIONS,
+    INITIALISATIONS,
+    LOSSES,
+    NETWORKS,
+    OPTIMIZERS,
+)
 
-LEARNING_RATES = {"adamw": 1e-3, "adam": 1e-3, "sgd": 0.1}  # where none is given
 MOST = 2**63 - 1
 
 Bounds = tuple[float, float]
@@ -30,6 +35,7 @@ BOUNDS: dict[str, tuple[str, Bounds]] = {  # name → (condition in words, close
     "l2": ("at least 0", (0, math.inf)),
 }
 CHOICES: dict[str, Any] = {
+    "model": NETWORKS,
     "activation": ACTIVATIONS,
     "init": INITIALISATIONS,
     "loss": LOSSES,
@@ -45,13 +51,15 @@ class Config:
 
     data           "digits" or a path, see `limpid.data.load`
     label, scale, test_fraction  see `limpid.data.load`
-    hidden         the widths of the hidden layers; () for a linear classifier
+    model          mlp, or for images lenet
+    hidden         the widths of the hidden linear layers, () for none; None for the model's usual
     activation     between the layers: relu, tanh, sigmoid …
     init           how weights begin: default (as nn.Linear), xavier, kaiming, orthogonal …
-    dropout        the probability with which a hidden unit is left out in training
+    dropout        the probability with which a hidden unit is left out in training; None for the
+                   model's usual one
     loss           cross-entropy, hinge (Σ max(0, s_j − s_y + 1)) or mse (against one-hot)
     optimizer      adamw, adam or sgd
-    lr             learning rate; None for the optimiser's usual one
+    lr             learning rate; None for the usual one of model and optimiser
     momentum, nesterov  of sgd
     weight_decay   None for the optimiser's usual one
     l1, l2         adds l1·Σ|w| + ½·l2·Σw² over the weights (not the biases) to the loss
@@ -69,10 +77,11 @@ class Config:
     label: str | None = None
     scale: str = AUTO
     test_fraction: float = 0.2
-    hidden: tuple[int, ...] = (128, 64)
+    model: str = "mlp"
+    hidden: tuple[int, ...] = None  # type: ignore[assignment]  # a tuple once it is made
     activation: str = "relu"
     init: str = "default"
-    dropout: float = 0.0
+    dropout: float = None  # type: ignore[assignment]  # a number once it is made
     loss: str = "cross-entropy"
     optimizer: str = "adamw"
     lr: float | None = None
@@ -88,9 +97,12 @@ class Config:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
         for name, known in CHOICES.items():
             _check_choice(name, getattr(self, name), known)
+        for name in ("hidden", "dropout"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(NETWORKS[self.model], name))
+        object.__setattr__(self, "hidden", tuple(self.hidden))
         for name, (words, bounds) in BOUNDS.items():
             _check_number(name, getattr(self, name), words, bounds)
         if not all(isinstance(width, int) and 0 < width < MOST for width in self.hidden):
@@ -108,7 +120,7 @@ class Config:
     @property
     def learning_rate(self) -> float:
         """The learning rate, given or usual."""
-        return LEARNING_RATES[self.optimizer] if self.lr is None else self.lr
+        return NETWORKS[self.model].rates[self.optimizer] if self.lr is None else self.lr
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

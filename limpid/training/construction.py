@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import limpid.nn.functional as functional
+from limpid.errors import DataError
 from limpid.nn import activations, init
-from limpid.nn.containers import Sequential
+from limpid.nn.containers import Sequential, Unflatten
 from limpid.nn.dropout import Dropout
 from limpid.nn.linear import Linear
+from limpid.nn.models.lenets import LeNet
 from limpid.nn.module import Module
 from limpid.optim import SGD, Adam, AdamW, Optimizer
 from limpid.tensor import Parameter, Tensor
@@ -63,28 +67,66 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def build_model(config: Config, features: int, classes: int) -> Module:
-    """A multi-layer perceptron: features → hidden … → classes, with the config's first weights.
+@dataclass(frozen=True)
+class Network:
+    """A kind of network, and the settings that suit it where none are given.
 
-    Random numbers come from this thread's default generator.
+    build  `build(config, shape, classes)` for examples of this shape, which come flat
+    rates  learning rates by optimiser
     """
+
+    build: Callable[[Config, Sequence[int], int], Module]
+    hidden: tuple[int, ...]
+    dropout: float
+    rates: dict[str, float]
+
+
+def build_perceptron(config: Config, shape: Sequence[int], classes: int) -> Module:
+    """A multi-layer perceptron: features → hidden … → classes."""
     layers: list[Module] = []
-    widths = (features, *config.hidden, classes)
-    for width, following in pairwise(widths):
+    for width, following in pairwise((prod(shape), *config.hidden, classes)):
         if layers:
             layers.append(ACTIVATIONS[config.activation]())
             layers += [Dropout(config.dropout)] if config.dropout else []
-        layers.append(_linear(width, following, INITIALISATIONS[config.init]))
+        layers.append(Linear(width, following))
     return Sequential(*layers)
 
 
-def _linear(width: int, following: int, begin: Callable[[Parameter], Any] | None) -> Linear:
-    layer = Linear(width, following)
+def build_lenet(config: Config, shape: Sequence[int], classes: int) -> Module:
+    """Two convolutions with max-pooling, then hidden … → classes; see `limpid.nn.models.lenet`."""
+    image = (1, *shape) if len(shape) == 2 else tuple(shape)  # (C, H, W)
+    if len(image) != 3 or min(image[1:]) < 4:
+        raise DataError(
+            f"lenet needs images, (H, W) or (C, H, W) of at least 4×4 pixels; an example here has "
+            f"the shape {tuple(shape)}"
+        )
+    activation = ACTIVATIONS[config.activation]
+    lenet = LeNet(image, classes, config.hidden, config.dropout, activation)
+    return Sequential({"image": Unflatten(1, image), "lenet": lenet})
+
+
+NETWORKS: dict[str, Network] = {
+    "mlp": Network(build_perceptron, (128, 64), 0.0, {"adamw": 1e-3, "adam": 1e-3, "sgd": 0.1}),
+    "lenet": Network(build_lenet, (128,), 0.5, {"adamw": 2e-3, "adam": 2e-3, "sgd": 0.05}),
+}
+
+
+def build_model(config: Config, shape: Sequence[int], classes: int) -> Module:
+    """The network that the config names, with the config's first weights.
+
+    shape  of one example; the network takes examples flat, (batch, features)
+
+    Random numbers come from this thread's default generator.
+    """
+    model = NETWORKS[config.model].build(config, shape, classes)
+    begin = INITIALISATIONS[config.init]
     if begin is not None:
-        begin(layer.weight)
-        if layer.bias is not None:
-            init.zeros_(layer.bias)
-    return layer
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                begin(parameter)
+            else:
+                init.zeros_(parameter)
+    return model
 
 
 def build_objective(config: Config, model: Module) -> Objective:

@@ -93,7 +93,8 @@ def train(
     >>> len(result.metrics), result.confusion.shape
     (2, (10, 10))
     """
-    config = replace(config or Config(), **_known(settings))
+    settings = _known(settings)
+    config = Config(**settings) if config is None else replace(config, **settings)
     if dataset is None:
         dataset = load_data(config)
         config = replace(config, data=absolute(config.data))
@@ -153,7 +154,8 @@ def load_model(run: str | Path) -> Module:
     state = folder.load()
     config, data = _config(folder, state), state["data"]
     with _undisturbed():
-        model = build_model(config, data["features"], len(data["classes"]))
+        shape = data.get("shape", [data["features"]])  # not in runs of the first version
+        model = build_model(config, shape, len(data["classes"]))
     model.load_state_dict(state["model"])
     return model.eval()
 

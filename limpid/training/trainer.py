@@ -45,7 +45,7 @@ class Trainer:
         self.dataset = dataset
         self.generator = default_generator()
         self.generator.seed(config.seed)
-        self.model = build_model(config, dataset.features, len(dataset.classes))
+        self.model = build_model(config, dataset.train.x.shape[1:], len(dataset.classes))
         self.objective = build_objective(config, self.model)
         self.optimizer = build_optimizer(config, self.model)
         order = Generator(config.seed).fold_in(1)  # a stream of its own, whatever the model draws
@@ -203,6 +203,7 @@ class Trainer:
             "data": {
                 "digest": self.dataset.digest,
                 "classes": list(self.dataset.classes),
+                "shape": list(self.dataset.train.x.shape[1:]),
                 "features": self.dataset.features,
                 "shift": self.dataset.scaling.shift,
                 "spread": self.dataset.scaling.spread,

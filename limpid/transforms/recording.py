@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.apply import own
 from limpid.errors import AbstractError, ArgumentError, CutError
 from limpid.graph.context import context, recording_into
 from limpid.graph.graph import Graph
-from limpid.graph.node import NO_PARAMS, Leaf, Node, Spec, reachable
+from limpid.graph.node import NO_PARAMS, Leaf, Node, Spec, next_number, reachable
 from limpid.graph.source import capture, describe
 from limpid.ops.cast import stop_gradient
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Slot, Tensor, to_array
 from limpid.transforms.nesting import Rebuild, flatten, leaves_like
 
 
@@ -45,6 +46,7 @@ class Recorder:
     """What a recording has met: slots and their present values, gradients."""
 
     def __init__(self) -> None:
+        self.first = next_number()  # nodes with larger numbers were made by this recording
         self.own: set[Node] = set()
         self.now: dict[Node, Tensor] = {}  # slot → its value at this point of the program
         self.slots: dict[str, Node] = {}
@@ -78,6 +80,9 @@ class Recorder:
                 "function that recorded it"
             )
         if tensor.storage is not None:
+            if self._is_constant(tensor, node):
+                self.now[node] = Tensor(None, 0, own(tensor.value))
+                return self.now[node]
             return self._add_slot(tensor, node)
         if tensor.requires_grad:
             raise CutError(
@@ -86,6 +91,11 @@ class Recorder:
                 "silently; remedy: make it an argument of the recorded function, or .detach() it"
             )
         return Tensor(None, 0, tensor.value)
+
+    def _is_constant(self, tensor: Tensor, node: Node) -> bool:
+        """Whether the recorded function made this leaf itself, as zeros, and not as state."""
+        inside = node.number > self.first
+        return inside and not isinstance(tensor, Slot) and not tensor.requires_grad
 
     def _add_slot(self, tensor: Tensor, node: Node) -> Tensor:
         label = getattr(node.op, "label", None) or "state"
@@ -102,6 +112,8 @@ class Recorder:
         """The slot has this value from here on."""
         assert slot.node is not None
         self.current(slot)
+        if slot.node not in self.slots.values():
+            self._add_slot(slot, slot.node)
         name = next(n for n, node in self.slots.items() if node is slot.node)
         self.now[slot.node] = self.writes[name] = self._new_leaf(slot.node, value)
 

@@ -60,7 +60,7 @@ def test_value(row: Row) -> None:
     for mine, theirs in zip(
         case.results(*case.point), Peer(case).results(*case.point), strict=True
     ):
-        close(mine, theirs.numpy(), TOLERANCE)
+        close(mine, theirs.detach().numpy(), TOLERANCE)
 
 
 @rows([row for row in WITH_TORCH if row.order >= 1])

@@ -1,8 +1,9 @@
-"""Rows of limpid/ops/pad.py and limpid/ops/triangle.py."""
+"""Rows of limpid/ops/pad.py, nn/functional/padding.py and limpid/ops/triangle.py."""
 
 import numpy as np
 
 import limpid
+from limpid.nn import functional as F  # noqa: N812  # its usual name
 from tests.table import Row, normal
 
 
@@ -15,9 +16,24 @@ def padded(mode, torch_mode, widths=((0, 0), (2, 1)), shape=(2, 4)):
         return t.nn.functional.pad(x[None], flat, torch_mode)[0]
 
     torch = in_torch if torch_mode else None
-    return Row("get_item", lambda x: limpid.pad(x, widths, mode), (normal(*shape),),
+    return Row("extend", lambda x: limpid.pad(x, widths, mode), (normal(*shape),),
                lambda x: np.pad(x, widths, NUMPY.get(mode, mode)), torch,
                label=f"pad {mode} {shape}")  # fmt: skip
+
+
+def folded(g, widths, mode):
+    """What comes to each element from all the places that it was repeated at."""
+    shape = tuple(n - sum(width) for n, width in zip(g.shape, widths, strict=True))
+    numbers = np.pad(np.arange(np.prod(shape)).reshape(shape), widths, mode)
+    return np.bincount(numbers.ravel(), g.ravel()).reshape(shape)
+
+
+def layer(shape, widths, mode="constant", value=None):
+    """A row of PyTorch's pad: the last axis first, negative widths take away."""
+    primitive = "pad" if mode == "constant" else "extend"
+    return Row(primitive, lambda x: F.pad(x, widths, mode, value), (normal(*shape),), None,
+               lambda t, x: t.nn.functional.pad(x, widths, mode, value),
+               label=f"{shape} {widths} {mode}")  # fmt: skip
 
 
 NUMPY = {"replicate": "edge", "circular": "wrap"}
@@ -39,6 +55,28 @@ ROWS = [
     padded("circular", "circular", BOTH, (3, 4)),
     padded("symmetric", None),
     padded("reflect", None, ((5, 4),), (3,)),
+    padded("symmetric", None, ((5, 8),), (2,)),
+    padded("wrap", None, ((7, 5), (0, 1)), (3, 2)),
+    padded("edge", None, ((4, 3), (2, 0), (0, 5)), (1, 2, 3)),
+    Row("add_back", lambda g: limpid.primitives["add_back"](g, widths=BOTH, mode="reflect"),
+        (normal(6, 7),), lambda g: folded(g, BOTH, "reflect")),
+    Row("add_back", lambda g: limpid.primitives["add_back"](g, widths=((4, 2),), mode="edge"),
+        (normal(8),), lambda g: folded(g, ((4, 2),), "edge"), label="edge"),
+    *(layer(shape, widths, mode) for mode in ("constant", "reflect", "replicate", "circular")
+      for shape, widths in [
+          ((2, 3, 4), (2, 1)), ((3, 4), (0, 3)), ((2, 3, 4), (-1, 2)), ((2, 3, 5), (-1, -2)),
+          ((2, 3, 4, 5), (2, 1, 0, 3)), ((3, 4, 5), (1, 2, 3, 0)), ((2, 3, 4, 5), (-1, 1, 2, -2)),
+          ((2, 1, 3, 4, 3), (1, 2, 0, 1, 2, 1)), ((1, 3, 4, 3), (2, 0, -1, 1, 1, -1)),
+          ((0, 3, 4), (1, 2)),
+      ]),
+    layer((4,), (1, 2), value=2.5),
+    layer((2, 3), (1, 0, 0, 2), value=-1.0),
+    layer((2, 3, 4, 5), (1,) * 8),
+    layer((2, 3, 0), (1, 1)),
+    layer((2, 3, 4), (-2, -2)),
+    layer((1, 2, 1), (3, 0), "replicate"),
+    layer((1, 2, 3), (3, 3), "circular"),
+    layer((1, 2, 4), (3, -3), "reflect"),
     Row("broadcast_to", lambda x: limpid.tile(x, (2, 1, 3)), (normal(2, 2),),
         lambda x: np.tile(x, (2, 1, 3)), lambda t, x: x.tile(2, 1, 3), label="tile"),
     Row("broadcast_to", lambda x: limpid.tile(x, 3), (normal(2, 2),), lambda x: np.tile(x, 3),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, NoGradientError, ShapeError
 from limpid.graph.dtype import as_dtype, default_float
-from limpid.nn.functional.losses import check_reduction, operand, reduced
-from limpid.ops import class_losses
+from limpid.nn.functional.losses import check_reduction, operand, paired, reduced
+from limpid.ops import class_losses, losses
 from limpid.ops.cast import astype
 from limpid.ops.gather import take
+from limpid.ops.multilabel import multilabel_hinge
+from limpid.ops.statistics import mean
 from limpid.tensor import Tensor
 
 
@@ -169,3 +172,43 @@ def _multi_hinge(
         factors = factors.astype(as_dtype(input.dtype).storage)
         return reduced(each, take(factors, target, axis=0), reduction)
     return each
+
+
+@name_errors
+def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """Σ_ij max(0, 1 − s_{y_j} + s_i) / C over the labels y_j and the classes i that are no labels.
+
+    input   scores (N, C) or (C)
+    target  class numbers in the same shape: the labels of each row, then −1; what comes after the
+            first −1 counts nothing
+
+    Raises ShapeError, DTypeError, ArgumentError for a class number out of range.
+
+    >>> import limpid
+    >>> scores = limpid.tensor([[0.1, 0.2, 0.4, 0.8]])
+    >>> limpid.nn.functional.multilabel_margin_loss(scores, limpid.tensor([[3, 0, -1, 1]]))
+    tensor(0.85)
+    """
+    check_reduction(reduction)
+    return multilabel_hinge(_scores(input), operand(target), reduction=reduction)
+
+
+@name_errors
+def multilabel_soft_margin_loss(
+    input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    """Binary cross-entropy of each class's score, averaged over the classes: (…, C) → (…).
+
+    target  1 for the labels, 0 for other classes, in the shape of the scores
+    weight  (C) a factor for each class
+
+    >>> import limpid
+    >>> scores = limpid.tensor([[0.0, 0.0]])
+    >>> limpid.nn.functional.multilabel_soft_margin_loss(scores, limpid.tensor([[1.0, 0.0]]))
+    tensor(0.6931472)
+    """
+    check_reduction(reduction)
+    input, target = paired(_scores(input), target, "multilabel_soft_margin_loss")
+    _class_axis(input)
+    each = reduced(losses.binary_cross_entropy_with_logits(input, target, 1), weight, "none")
+    return reduced(mean(each, axis=-1), None, reduction)

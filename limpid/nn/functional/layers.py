@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.context import context
+from limpid.errors import ShapeError
 from limpid.ops import affine, gather
-from limpid.ops.arithmetic import equal, where
-from limpid.ops.cast import astype, stop_gradient
 from limpid.ops.contract import matmul
 from limpid.ops.layout import reshape
-from limpid.ops.random import bernoulli
 from limpid.ops.reduce import sum
 from limpid.tensor import Tensor, to_array
 
@@ -62,42 +58,6 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     return y if bias is None else y + bias
 
 
-def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
-    """Rows of the weight by number: (…) → (…, width). Gradients of rows used twice add up.
-
-    padding_idx  the row with this number gets no gradient
-
-    Raises IndexingError for a number out of range.
-
-    >>> import limpid
-    >>> table = limpid.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> limpid.nn.functional.embedding(limpid.tensor([1, 1]), table)
-    tensor([[3., 4.],
-            [3., 4.]])
-    """
-    index = input if isinstance(input, Tensor) else to_array(input)
-    _check_not_negative(index, weight.shape[0])
-    rows = gather.take(weight, index, axis=0)
-    if padding_idx is None:
-        return rows
-    count = weight.shape[0]
-    if not -count <= padding_idx < count:
-        raise ArgumentError(f"padding_idx {padding_idx} is out of range for {count} rows")
-    padding = reshape(equal(index, padding_idx % count), (*index.shape, 1))
-    return where(padding, stop_gradient(rows), rows)
-
-
-def _check_not_negative(index: Any, count: int) -> None:
-    """Negative numbers count from the end elsewhere; here they are nearly always a mistake."""
-    if context.state.recorder is not None or not index.size:
-        return
-    values = index.value if isinstance(index, Tensor) else index
-    if values.dtype.kind == "i" and values.min() < 0:
-        raise ArgumentError(
-            f"embedding: row {values.min()} was asked for; rows are numbered from 0 to {count - 1}"
-        )
-
-
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """1 at the class, 0 elsewhere, as integers: (…) → (…, num_classes).
 
@@ -108,25 +68,3 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     [[1, 0, 0], [0, 0, 1]]
     """
     return gather.one_hot(tensor, None if num_classes == -1 else num_classes, dtype="int64")
-
-
-def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
-    """Each element is 0 with probability p, else divided by 1 − p; nothing unless training.
-
-    Random numbers come from this thread's default generator.
-
-    Source: Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from
-    Overfitting.
-
-    >>> import limpid
-    >>> generator = limpid.random.seed(0)
-    >>> limpid.nn.functional.dropout(limpid.tensor([1.0, 1.0, 1.0, 1.0]))
-    tensor([2., 0., 0., 0.])
-    """
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"a probability is from 0 to 1, not {p}")
-    input = input if isinstance(input, Tensor) else to_array(input)
-    if not training or p == 0:
-        return input
-    kept = bernoulli(1 - p, input.shape)
-    return input * (astype(kept, input.dtype) * (0 if p == 1 else 1 / (1 - p)))

@@ -9,6 +9,8 @@ from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.source import capture, describe
 from limpid.ops import losses
 from limpid.ops.arithmetic import equal, where
+from limpid.ops.cast import stop_gradient
+from limpid.ops.comparison import maximum
 from limpid.ops.elementary import abs
 from limpid.ops.reduce import sum
 from limpid.ops.statistics import mean
@@ -31,12 +33,28 @@ def reduced(each: Any, weight: Any, reduction: str) -> Any:
     return each
 
 
+def _weighted(each: Any, weight: Any, reduction: str) -> Any:
+    """The losses reduced; with weights "mean" divides by their sum."""
+    if weight is None:
+        return reduced(each, None, reduction)
+    weight = operand(weight)
+    if weight.shape != each.shape:
+        raise ShapeError(f"there are losses of shape {each.shape} but weights of {weight.shape}")
+    total = reduced(each, weight, "sum" if reduction == "mean" else reduction)
+    return total / sum(weight) if reduction == "mean" else total
+
+
 def check_reduction(reduction: str) -> None:
     if reduction not in ("none", "mean", "sum"):
         raise ArgumentError(f'reduction must be "none", "mean" or "sum", not {reduction!r}')
 
 
-def _pair(input: Any, target: Any, name: str) -> tuple[Any, Any]:
+def at_least(x: Any, bound: float) -> Any:
+    """max(x, bound) whose gradient passes as if there were no bound."""
+    return x + stop_gradient(maximum(x, bound) - x)
+
+
+def paired(input: Any, target: Any, name: str) -> tuple[Any, Any]:
     """Both as operands; ShapeError where broadcasting would pair the wrong elements silently."""
     input = operand(input)
     if isinstance(target, float | int):
@@ -54,21 +72,25 @@ def _pair(input: Any, target: Any, name: str) -> tuple[Any, Any]:
 def mse_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None) -> Any:
     """(input − target)².
 
+    weight  a factor for each element; "mean" divides by their sum
+
     >>> import limpid
     >>> limpid.nn.functional.mse_loss(limpid.tensor([1.0, 2.0]), limpid.tensor([0.0, 4.0]))
     tensor(2.5)
     """
-    return reduced(losses.squared_error(*_pair(input, target, "mse_loss")), weight, reduction)
+    return _weighted(losses.squared_error(*paired(input, target, "mse_loss")), weight, reduction)
 
 
 def l1_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None) -> Any:
     """|input − target|, the mean absolute error; its derivative at 0 is 0.
 
+    weight  a factor for each element; "mean" divides by their sum
+
     >>> import limpid
     >>> limpid.nn.functional.l1_loss(limpid.tensor([1.0, 2.0]), limpid.tensor([0.0, 4.0]))
     tensor(1.5)
     """
-    return reduced(losses.absolute_error(*_pair(input, target, "l1_loss")), weight, reduction)
+    return _weighted(losses.absolute_error(*paired(input, target, "l1_loss")), weight, reduction)
 
 
 def huber_loss(
@@ -76,13 +98,15 @@ def huber_loss(
 ) -> Any:
     """½d² where |d| < delta, else delta·(|d| − ½delta); d = input − target.
 
+    weight  a factor for each element; "mean" divides by the number of elements
+
     >>> import limpid
     >>> limpid.nn.functional.huber_loss(limpid.tensor([1.0, 3.0]), limpid.tensor([0.5, 0.0]))
     tensor(1.3125)
     """
     if not delta > 0:
         raise ArgumentError(f"delta must be positive, not {delta}")
-    each = losses.huber(*_pair(input, target, "huber_loss"), delta=float(delta))
+    each = losses.huber(*paired(input, target, "huber_loss"), delta=float(delta))
     return reduced(each, weight, reduction)
 
 
@@ -95,7 +119,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     """
     if not beta >= 0:
         raise ArgumentError(f"beta must not be negative, but is {beta}")
-    pair = _pair(input, target, "smooth_l1_loss")
+    pair = paired(input, target, "smooth_l1_loss")
     if not beta:
         return reduced(losses.absolute_error(*pair), None, reduction)
     return reduced(losses.smooth_l1(*pair, beta=float(beta)), None, reduction)
@@ -113,7 +137,7 @@ def binary_cross_entropy(
     >>> limpid.nn.functional.binary_cross_entropy(limpid.tensor([0.5]), limpid.tensor([1.0]))
     tensor(0.6931472)
     """
-    pair = _pair(input, target, "binary_cross_entropy")
+    pair = paired(input, target, "binary_cross_entropy")
     return reduced(losses.binary_cross_entropy(*pair), weight, reduction)
 
 
@@ -133,7 +157,7 @@ def binary_cross_entropy_with_logits(
     >>> f(limpid.tensor([-1000.0]), limpid.tensor([1.0]))
     tensor(1000.)
     """
-    score, label = _pair(input, target, "binary_cross_entropy_with_logits")
+    score, label = paired(input, target, "binary_cross_entropy_with_logits")
     factor = 1 if pos_weight is None else operand(pos_weight)
     each = losses.binary_cross_entropy_with_logits(score, label, factor)
     return reduced(each, weight, reduction)
@@ -150,7 +174,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     >>> limpid.nn.functional.kl_div(q, limpid.tensor([[1.0, 0.0]]), reduction="batchmean")
     tensor(0.6931472)
     """
-    each = losses.kl_divergence(*_pair(input, target, "kl_div"), log_target=bool(log_target))
+    each = losses.kl_divergence(*paired(input, target, "kl_div"), log_target=bool(log_target))
     if reduction == "batchmean":
         return sum(each) / (each.shape[0] if each.ndim else 1)
     return reduced(each, None, reduction)
@@ -165,7 +189,7 @@ def logistic_loss(input: Any, target: Any = 1, reduction: str = "mean") -> Any:
     >>> limpid.nn.functional.logistic_loss(limpid.tensor([0.0]))
     tensor(0.6931472)
     """
-    return reduced(losses.logistic(*_pair(input, target, "logistic_loss")), None, reduction)
+    return reduced(losses.logistic(*paired(input, target, "logistic_loss")), None, reduction)
 
 
 def soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
@@ -180,7 +204,7 @@ def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "m
     >>> limpid.nn.functional.hinge_loss(limpid.tensor([0.5, 2.0]), limpid.tensor([1.0, 1.0]))
     tensor(0.25)
     """
-    each = losses.hinge(*_pair(input, target, "hinge_loss"), margin=float(margin))
+    each = losses.hinge(*paired(input, target, "hinge_loss"), margin=float(margin))
     return reduced(each, None, reduction)
 
 
@@ -188,7 +212,8 @@ def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
 ) -> Any:
     """max(0, margin − target·(input1 − input2)): target +1 if the first should rank higher."""
-    difference = operand(input1) - operand(input2)
+    input1, input2 = paired(input1, input2, "margin_ranking_loss")
+    difference = input1 - input2
     return hinge_loss(difference, target, margin, reduction)
 
 
@@ -196,9 +221,21 @@ def hinge_embedding_loss(
     input: Any, target: Any, margin: float = 1.0, reduction: str = "mean"
 ) -> Any:
     """input where the target is 1, max(0, margin − input) where it is −1."""
-    input, target = _pair(input, target, "hinge_embedding_loss")
+    input, target = paired(input, target, "hinge_embedding_loss")
     apart = losses.hinge(input, 1, margin=float(margin))
     return reduced(where(equal(target, 1), input, apart), None, reduction)
+
+
+def l1_cost(input: Any, reduction: str = "sum") -> Any:
+    """Σ|input|: a pull towards 0, for activations; its derivative at 0 is 0. Not in PyTorch.
+
+    For the weights of a model there is `l1_penalty`.
+
+    >>> import limpid
+    >>> limpid.nn.functional.l1_cost(limpid.tensor([1.0, -2.0]))
+    tensor(3.)
+    """
+    return reduced(abs(operand(input)), None, reduction)
 
 
 def l1_penalty(parameters: Any, strength: float = 1.0) -> Any:

@@ -1,0 +1,1 @@
+"""Examples: each folder is one, with a README and a command."""

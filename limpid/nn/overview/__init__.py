@@ -1,0 +1,1 @@
+"""Shape arithmetic that a person can read: the summary of a model."""

@@ -1,0 +1,1 @@
+"""Primitives that slide over their input: convolution, pooling, resampling."""
