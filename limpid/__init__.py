@@ -6,6 +6,7 @@ from typing import Any as _Any
 
 from limpid import errors, linalg, random
 from limpid import protocols as _protocols  # NumPy calls find their functions by name
+from limpid.compiler import eager as _eager  # large contractions find native code
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
 from limpid.differentiation.declaration import bilinear, general, linear, transpose
 from limpid.differentiation.elementwise import elementwise

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from limpid.graph.node import Array
+from limpid.ops.native import provided
 from limpid.ops.windows.contraction import (
     LANE,
     OUTER,
@@ -41,6 +42,8 @@ def execute(contraction: Contraction, left: Array, right: Array, out: Array) -> 
     """Write the contraction of two arrays to the places of `out` that it addresses."""
     if not (left.size and right.size and out.size):
         out[...] = 0
+        return
+    if provided(contraction, left, right, out):
         return
     layouts = [(x.strides, x.itemsize) for x in (left, right, out)]
     work = contraction.multiply_adds()

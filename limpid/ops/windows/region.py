@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,9 +34,11 @@ class Region(NamedTuple):
 
     def of(self, array: Array, scratch: dict[object, Array]) -> Array:
         """The array from the place where all indices are 0, padded if need be."""
-        inside = array[self.inside]
+        read: Any = (*self.inside, ...)  # with an ellipsis even a 0-d array gives a view
+        inside: Array = array[read]
         if self.padded is None:
-            return inside[self.first]
+            start: Any = (*self.first, ...)
+            return inside[start]
         key = self.padded, array.dtype
         buffer = scratch.get(key)
         if buffer is None:

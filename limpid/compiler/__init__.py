@@ -1,0 +1,1 @@
+"""Native code: from contractions and graphs to LLVM, and running it."""

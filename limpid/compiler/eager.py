@@ -1,0 +1,8 @@
+"""Eager operations use native code where there is a way: importing this makes it so."""
+
+from __future__ import annotations
+
+from limpid.compiler.contract import contract
+from limpid.ops import native
+
+native.provider = contract

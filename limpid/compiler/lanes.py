@@ -1,0 +1,121 @@
+"""Which index of a contraction becomes the lanes of vectors, and what is copied for it.
+
+The kernel wants lanes side by side in one operand, B, and in the output, C; the other operand, A,
+may lie as it likes. An array that has the lanes apart is copied into another order first: weights
+nearly always, images hardly ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, inf, prod
+from typing import NamedTuple
+
+from limpid.ops.windows.contraction import Access, Contraction, reads
+from limpid.ops.windows.region import Layout
+
+Order = tuple[int, ...]
+
+MOVED = 100  # how many multiply-adds take as long as moving one element
+WASTE = 6  # a kernel that would do so many times the work is not used
+
+
+class Choice(NamedTuple):
+    """Which index becomes the lanes, and what has to be copied into another order for it."""
+
+    lane: str
+    swapped: bool  # whether B is the left operand
+    order: Order | None  # of B's axes, slowest first; None where it is used as it lies
+    out: Order | None  # of the output's axes
+
+    def accesses(self, part: Contraction) -> tuple[Access, Access, Access]:
+        """How A, B and C are addressed."""
+        assert part.right is not None
+        if self.swapped:
+            return part.right, part.left, part.output
+        return part.left, part.right, part.output
+
+    def layouts(self, whole: Contraction, given: Sequence[Layout]) -> tuple[Layout, ...]:
+        """The layouts of A, B and C after copying, from those of left, right and output."""
+        left, right, out = given
+        a, b = (right, left) if self.swapped else (left, right)
+        _, access_b, access_c = self.accesses(whole)
+        return a, _laid_out(access_b, b, self.order), _laid_out(access_c, out, self.out)
+
+
+def choose(
+    contraction: Contraction, layouts: Sequence[Layout], width: int, rows: int
+) -> Choice | None:
+    """The index that costs least as lanes; None if the kernel would waste too much.
+
+    width  lanes of a vector
+    rows   rows of a tile
+    """
+    best, least = None, inf
+    for index in contraction.indices:
+        choice = _possible(contraction, layouts, index.name)
+        if choice is None:
+            continue
+        cost = _cost(contraction, choice, width, rows)
+        if cost < least:
+            best, least = choice, cost
+    return best
+
+
+def _possible(contraction: Contraction, layouts: Sequence[Layout], name: str) -> Choice | None:
+    """An index as lanes, if it is in the output and in one operand and leads through memory."""
+    assert contraction.right is not None
+    in_left, in_right = (name in reads(a) for a in (contraction.left, contraction.right))
+    if in_left == in_right or name not in reads(contraction.output):
+        return None
+    access, layout = (contraction.left, layouts[0]) if in_left else (contraction.right, layouts[1])
+    order = _order_for(access, layout, name)
+    out = _order_for(contraction.output, layouts[2], name)
+    return None if order == () or out == () else Choice(name, in_left, order, out)
+
+
+def _order_for(access: Access, layout: Layout, name: str) -> Order | None:
+    """The order of axes that puts an index side by side; None if it is so, () if none does."""
+    strides, size = layout
+    (axis,) = [n for n, a in enumerate(access) if name in dict(a.terms)]
+    if dict(access[axis].terms)[name] != 1:
+        return ()
+    slowest_first = sorted(range(len(access)), key=lambda n: -strides[n])
+    if strides[axis] == size and slowest_first[-1] == axis:
+        return None
+    return (*(n for n in slowest_first if n != axis), axis)
+
+
+def _cost(contraction: Contraction, choice: Choice, width: int, rows: int) -> float:
+    """What the kernel does, half-filled tiles and copies included, in multiply-adds."""
+    done = work(contraction, choice, width, rows)
+    if done > WASTE * contraction.multiply_adds():
+        return inf
+    _, b, c = choice.accesses(contraction)
+    copied = sum(prod(x.extent for x in y) for y, o in ((b, choice.order), (c, choice.out)) if o)
+    return done + MOVED * copied
+
+
+def work(contraction: Contraction, choice: Choice, width: int, rows: int) -> float:
+    """How many multiply-adds the kernel does, those of half-filled tiles included."""
+    extents = {i.name: i.extent for i in contraction.indices}
+    a, b, c = choice.accesses(contraction)
+    count = prod(extents[n] for n in (reads(a) & reads(c)) - reads(b))
+    waste = _filled(extents[choice.lane], width) * _filled(count, rows)
+    return contraction.multiply_adds() * waste
+
+
+def _filled(count: int, unit: int) -> float:
+    """How many times the work is done if it comes in units."""
+    return ceil(count / unit) * unit / count
+
+
+def _laid_out(access: Access, given: Layout, order: Order | None) -> Layout:
+    """The layout of a copy with its axes in this order."""
+    if order is None:
+        return given
+    strides, step = [0] * len(access), given[1]
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= access[axis].extent
+    return tuple(strides), given[1]
