@@ -18,6 +18,7 @@ class LimpidError(Exception):
     """Base of all errors; `id` is the heading in docs/errors.md that explains it."""
 
     id = "L000"
+    placed = False  # whether a graph that ran has said in which of its nodes it happened
 
     def __init__(self, message: str) -> None:
         super().__init__(f"{message} [{self.id}]")

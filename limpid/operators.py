@@ -282,11 +282,13 @@ class Operators:
         order = axes[0] if _one_tuple(axes) else axes
         return operations["permute_dims"](self, order or None)
 
-    def flatten(self) -> Any:
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
+        """The axes from one to another made one; by default all of them."""
+        return operations["flatten"](self, start_dim, end_dim)
+
+    def ravel(self) -> Any:
         """All elements along one axis."""
         return operations["reshape"](self, (-1,))
-
-    ravel = flatten
 
 
 def _one_tuple(arguments: tuple[Any, ...]) -> bool:

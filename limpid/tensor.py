@@ -19,6 +19,7 @@ from limpid.errors import (
     OperandError,
     ShapeError,
 )
+from limpid.graph.changes import Changes
 from limpid.graph.context import Cut, context
 from limpid.graph.dtype import STORED, DType, as_dtype, default_float, dtype_of
 from limpid.graph.node import NO_PARAMS, Array, Leaf, Node, Spec
@@ -114,6 +115,8 @@ class Tensor(Operators, Conversions):
             )
         if wanted:
             _check_differentiable(self.dtype)
+        if self.node.requires_grad != bool(wanted):
+            Changes.any += 1
         self.node.requires_grad = bool(wanted)
 
     # Gradients
@@ -178,6 +181,9 @@ class Tensor(Operators, Conversions):
         if self.storage is not None and (self.requires_grad or isinstance(self, Slot)):
             operations["assign"](self, result)
             return self
+        recorder = context.state.recorder
+        if recorder is not None and self._value is not None:
+            recorder.rebind(self)
         retained = self.node is not None and self.index in (self.node.retained or ())
         self.node, self.index, self._value = result.node, result.index, result._value
         self.cut = result.cut
@@ -293,6 +299,18 @@ def asarray(value: Any, dtype: Any = None) -> Tensor:
         return operations["astype"](value, dtype)
     array = to_array(value, dtype)
     return make_leaf(Tensor.__new__(Tensor), array)
+
+
+def operand(x: Any) -> Any:
+    """A tensor as it is; anything else as an array."""
+    return x if isinstance(x, Tensor) else to_array(x)
+
+
+def known_values(x: Any) -> Array | None:
+    """The values of a tensor or an array, to be checked; None while a graph is recorded."""
+    if context.state.recorder is not None:
+        return None
+    return x.value if isinstance(x, Tensor) else to_array(x)
 
 
 def to_array(value: Any, dtype: Any = None) -> Array:

@@ -14,6 +14,7 @@ from limpid import nn
 from limpid.errors import ArgumentError, DTypeError, ShapeError
 from limpid.graph.node import spec_of
 from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.ops import workers
 from limpid.ops.windows import execution
 from tests.loops import slow_conv
 
@@ -242,6 +243,36 @@ def test_blocks_cover_large_windows() -> None:
     np.testing.assert_allclose(small[0], slow_conv(x, w, **options), atol=1e-12)
     for got, wanted in zip(small[1:], limpid.grad(loss, (0, 1))(x, w), strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_parts_of_one_sum_are_not_shared_out(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few samples and several groups: sums over samples and groups are both cut."""
+    from limpid.compiler import contract as contracting
+    from limpid.ops import native as seam
+
+    if not native:
+        monkeypatch.setattr(seam, "provider", None)
+        monkeypatch.setattr(execution, "BLOCK", 1 << 12)
+    monkeypatch.setattr(execution, "LARGE", 0)
+    monkeypatch.setattr(contracting, "LARGE", 0)
+    monkeypatch.setattr(workers, "thread_count", lambda: 2)
+    execution._kept_plan.cache_clear()
+    contracting._plan.cache_clear()
+    x, g = numbers(3, 27, 7, 8, 6), numbers(3, 27, 11, 8, 2, seed=1)
+    window = {
+        "stride": (1, 1, 1), "padding": ((2, 2), (3, 3), (0, 0)), "dilation": (3, 3, 2)
+    }  # fmt: skip
+    found = [
+        limpid.primitives["conv_weight"](x, g, kernel=(1, 3, 3), groups=3, **window)
+        for _ in range(10)
+    ]
+    execution._kept_plan.cache_clear()
+    contracting._plan.cache_clear()
+    w = numbers(27, 9, 1, 3, 3, seed=2)
+    expected = np.sum(g * limpid.primitives["conv"](x, w, groups=3, **window))
+    for weight in found:
+        np.testing.assert_allclose(np.sum(w * weight), expected, rtol=1e-10)
 
 
 def test_lowers_to_contractions() -> None:

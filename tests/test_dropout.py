@@ -122,11 +122,11 @@ def test_a_recording_draws_what_eager_draws(layer: Any, shape: tuple[int, ...]) 
 
 def test_shapes_are_checked() -> None:
     for function, shape, axes in (
-        (F.dropout1d, (3,), "C, L"), (F.dropout1d, (2, 3, 4, 5), "C, L"),
-        (F.dropout2d, (2, 3), "C, H, W"), (F.dropout2d, (1,) * 5, "C, H, W"),
-        (F.dropout3d, (2, 3, 4), "C, D, H, W"), (F.dropout3d, (1,) * 6, "C, D, H, W"),
+        (F.dropout1d, (3,), 3), (F.dropout1d, (2, 3, 4, 5), 3),
+        (F.dropout2d, (2, 3), 4), (F.dropout2d, (1,) * 5, 4),
+        (F.dropout3d, (2, 3, 4), 5), (F.dropout3d, (1,) * 6, 5),
     ):  # fmt: skip
-        with pytest.raises(ShapeError, match=rf"{function.__name__}: .*\({axes}\), not"):
+        with pytest.raises(ShapeError, match=rf"{function.__name__}: the input has {axes} axes"):
             function(limpid.zeros(shape))
     with pytest.raises(ShapeError, match=r"\(N, C, …\), not \(3,\)"):
         F.feature_alpha_dropout(limpid.zeros(3), training=True)

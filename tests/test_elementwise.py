@@ -12,6 +12,7 @@ import pytest
 import limpid
 from limpid.errors import ArgumentError, DTypeError, ShapeError
 from limpid.ops.arithmetic import LARGE, choose
+from limpid.ops.power import root
 
 NAN, INF = float("nan"), float("inf")
 
@@ -47,6 +48,8 @@ KINKS = [
     ("maximum of one", lambda x: limpid.maximum(x, x), [2.0], [1]),
     ("remainder", lambda x: x % 2.0, [4.0], [1]),
     ("prelu", lambda x: limpid.prelu(x, np.array([0.3])), [-1, 0, 1], [0.3, 0.3, 1]),
+    ("root", lambda x: root(x, power=2.0), [0, 0.25], [0, 1]),
+    ("root of a negative power", lambda x: root(x, power=-1.0), [0, 1], [0, -1]),
 ]
 
 
@@ -211,6 +214,18 @@ def test_hypotenuses_do_not_overflow() -> None:
     np.testing.assert_allclose(gradient(limpid.atan2, 3e200, 4e200), (1.6e-201, -1.2e-201))
     np.testing.assert_allclose(gradient(limpid.asinh, 1e200)[0], 1e-200)
     np.testing.assert_allclose(gradient(limpid.acosh, 1e200)[0], 1e-200)
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, -0.0, np.float64(0.0), np.array(0.0)])
+def test_dividing_by_zero_has_an_infinite_slope(zero: Any) -> None:
+    """Also by Python's number, with which Python itself refuses to compute."""
+    x = np.array([1.0, -2.0, 0.0])
+    with np.errstate(all="ignore"):
+        slope = np.copysign(np.inf, zero)
+        function = limpid.grad(lambda x: limpid.sum(x / zero))
+        np.testing.assert_array_equal(function(x), [slope] * 3)
+        np.testing.assert_array_equal(limpid.record(function, x)(x), [slope] * 3)
+        np.testing.assert_array_equal(limpid.jvp(lambda x: x / zero, (x,), (x,))[1], x / zero)
 
 
 def test_strange_numbers_are_recognised() -> None:

@@ -217,3 +217,21 @@ def test_uncaught_errors_show_the_users_frames_only(tmp_path: Path) -> None:
     assert "user.py" in done.stderr
     assert str(Path(limpid.__file__).parent) not in done.stderr
     assert "SeedError" in done.stderr
+
+
+def test_a_constructor_names_the_class_and_the_line() -> None:
+    with pytest.raises(errors.ArgumentError, match=r"^Linear: in_features .* not 2\.5\n") as error:
+        limpid.nn.Linear(2.5, 3)
+    assert lines_named(error) == ["limpid.nn.Linear(2.5, 3)"]
+
+
+def test_a_module_names_itself_in_errors_of_its_forward() -> None:
+    class Halves(limpid.nn.Module):
+        def forward(self, x):
+            raise errors.ShapeError(f"{x.shape[-1]} can't be halved")
+
+    net = limpid.nn.Sequential(limpid.nn.Identity(), limpid.nn.Sequential(Halves()))
+    with pytest.raises(errors.ShapeError, match=r"^Halves in 1\.0: 3 can't be halved\n") as error:
+        net(limpid.zeros((2, 3)))
+    assert lines_named(error) == ["net(limpid.zeros((2, 3)))"]
+    assert "can't be halved" in str(error.traceback[-1].statement)  # its own line is in sight

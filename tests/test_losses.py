@@ -354,3 +354,25 @@ def test_an_ignored_row_of_nan_has_no_gradient(options: dict[str, Any]) -> None:
     gradient = limpid.grad(loss)(scores)
     np.testing.assert_array_equal(gradient[1], np.zeros(3))
     assert np.isfinite(loss(scores))
+
+
+@pytest.mark.parametrize("weight", [None, np.ones(3), np.array([0.0, 1.0, 1.0])])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_where_nothing_counts_the_mean_is_nan_but_ignored_rows_have_no_gradient(
+    weight: Any, smoothing: float
+) -> None:
+    scores = RNG.normal(size=(2, 3))
+    losses = [
+        lambda x, y: F.cross_entropy(x, y, weight, label_smoothing=smoothing),
+        lambda x, y: F.nll_loss(x, y, weight),
+    ]
+    for loss in losses:
+        for labels in ([-100, -100], [-100, 0]):
+            nothing = weight is not None and not weight[0]
+            value, slope = limpid.value_and_grad(loss)(scores, np.array(labels))
+            np.testing.assert_array_equal(slope[0], np.zeros(3))
+            if labels[1] < 0:
+                assert np.isnan(value)
+                np.testing.assert_array_equal(slope[1], np.zeros(3))
+            else:
+                assert np.isnan(value) == np.isnan(slope[1, 0]) == nothing

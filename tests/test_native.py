@@ -118,6 +118,39 @@ def test_windows_wholly_in_the_padding_are_zero(everything: list[bool]) -> None:
     assert y.sum(axis=(0, 1)).tolist() == [0, 0, 0, 0, 3, 3, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_random_local_convolutions(seed: int, everything: list[bool]) -> None:
+    """More loops than any other contraction has, and axes of extent 1 that are padded."""
+    rng = np.random.default_rng(seed)
+    rank, batch = int(rng.integers(1, 4)), int(rng.choice([1, 2, 9]))
+    channels, made = int(rng.choice([1, 3, 16])), int(rng.choice([1, 4, 16]))
+    kernel, stride, dilation, padding = (
+        tuple(int(n) for n in rng.integers(low, high, rank))
+        for low, high in ((1, 4), (1, 4), (1, 3), (0, 3))
+    )
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+    extents = tuple(
+        max(s - 2 * p, 1) + int(n) for s, p, n in zip(spans, padding, rng.integers(0, 4, rank))
+    )
+    places = tuple((e + 2 * p - s) // t + 1 for e, p, s, t in zip(extents, padding, spans, stride))
+    window = {"stride": stride, "padding": tuple((p, p) for p in padding), "dilation": dilation}
+    x, g = rng.normal(size=(batch, channels, *extents)), rng.normal(size=(batch, made, *places))
+    w = rng.normal(size=(*places, made, channels, *kernel))
+    primitives = limpid.primitives
+
+    def three() -> list[Any]:
+        return [
+            primitives["local_conv"](x, w, **window),
+            primitives["local_conv_input"](g, w, extents=extents, **window),
+            primitives["local_conv_weight"](x, g, kernel=kernel, **window),
+        ]
+
+    actual = three()
+    native.provider = None
+    for a, expected in zip(actual, three(), strict=True):
+        close(a, expected, "float64")
+
+
 def test_what_wastes_too_much_is_left_to_numpy() -> None:
     y = np.zeros((1, 1))
     product = labelled(einsum_relation("ik,kj->ij"), (1, 4), (4, 1))

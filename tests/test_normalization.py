@@ -125,6 +125,20 @@ def test_float16_has_statistics_in_float32() -> None:
     assert np.all(np.isfinite(response))
 
 
+def test_float16_by_running_statistics_is_rounded_once() -> None:
+    x = (RNG.normal(size=(64, 4, 9)) + 100).astype("f2")
+    slots = [value.astype("f2") for value in (x.mean((0, 2)), RNG.random(4), RNG.normal(size=4))]
+    mean, var, weight = slots
+    expected = F.batch_norm(*(a.astype(float) for a in (x, mean, var, weight)))
+    y = F.batch_norm(x, mean, var, weight)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, expected, rtol=2**-11 * 1.01, atol=1e-7)
+    slope = limpid.grad(lambda x: limpid.sum(F.batch_norm(x, mean, var, weight)))(x)
+    assert slope.dtype == np.float16
+    scale = weight.astype(float) / np.sqrt(var.astype(float) + 1e-5)
+    np.testing.assert_allclose(slope, scale[:, None] + 0 * x, rtol=2**-11 * 1.01)
+
+
 def test_statistics_can_be_differentiated() -> None:
     x = RNG.normal(size=(4, 3, 2))
     limpid.check_grad(lambda x: standardize(x, (0, 2), 1e-3)[2], x)

@@ -23,17 +23,48 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
 ])  # fmt: skip
 def test_memory_does_not_grow_with_the_kernel(call: Any, beside: int) -> None:
     """Twice inputs and outputs, of which some have that many bytes for a position."""
-    x = limpid.tensor(np.ones((16, 16, 128, 128), np.float32), requires_grad=True)
-    limpid.grad(lambda x: limpid.sum(call(x)))(np.ones((1, 1, 128, 128)))  # fills caches
+    forward, both, x, y = peaks(call, (16, 16, 128, 128))
+    held = 4 * x + (4 + beside) * y
+    assert forward < 2 * held
+    assert both < 2 * (held + 4 * x)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 32, 64, 64), (4, 16, 32, 64, 64)])
+@pytest.mark.parametrize(("call", "beside"), [
+    (lambda x: F.max_pool3d(x, 3, 1, 1), 1), (lambda x: F.adaptive_max_pool3d(x, (20, 40, 40)), 8),
+])  # fmt: skip
+def test_memory_of_few_large_volumes(call: Any, beside: int, shape: Any) -> None:
+    forward, both, x, y = peaks(call, shape)
+    held = 4 * x + (4 + beside) * y
+    assert forward < 2 * held
+    assert both < 2 * (held + 4 * x)
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: F.lp_pool2d(x, 2, 3, 1), lambda x: F.feature_lp_pool(x, 2, 4),
+    lambda x: F.local_response_norm(x, 5),
+])  # fmt: skip
+def test_memory_of_powers(call: Any) -> None:
+    """Twice inputs, outputs and, on the way back, their gradients."""
+    forward, both, x, y = peaks(call, (32, 16, 128, 128))
+    assert forward < 2 * 4 * (x + y)
+    assert both + 4 * y < 2 * 4 * 2 * (x + y)
+
+
+def peaks(call: Any, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Bytes, with those of the input, in a forward pass and in both; elements of input, output.
+
+    The upstream gradient takes none.
+    """
+    x = limpid.tensor(np.ones(shape, np.float32), requires_grad=True)
+    limpid.grad(lambda x: limpid.sum(call(x)))(np.ones((1, *shape[1:])))  # fills caches
     tracemalloc.start()
     y = call(x)
     forward = tracemalloc.get_traced_memory()[1]
     y.backward(limpid.asarray(np.broadcast_to(np.float32(1), y.shape)))
     both = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    held = 4 * x.size + (4 + beside) * y.size
-    assert forward + 4 * x.size < 2 * held  # the input was there before
-    assert both + 4 * x.size < 2 * (held + 4 * x.size)
+    return forward + 4 * x.size, both + 4 * x.size, x.size, y.size  # the input was there before
 
 
 def evaluate(contraction: Any, x: np.ndarray) -> np.ndarray:

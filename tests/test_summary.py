@@ -316,7 +316,7 @@ def test_wrong_calls(call: Any, error: Any, text: str) -> None:
 
 TABLE = """\
 Sequential on 3×12×11 float32
-
+───────────────────────────────────────────────────────────────────────────────────────
 layer  kind     output  parameters  multiply-adds  units   memory  sees  stride  offset
 ───────────────────────────────────────────────────────────────────────────────────────
 0      Conv2d   10×4×4         760         12,000    160    640 B   5×5       2       0
@@ -325,10 +325,9 @@ layer  kind     output  parameters  multiply-adds  units   memory  sees  stride 
 3      Dropout  160              –              –    160        –   5×5       2       0
 ───────────────────────────────────────────────────────────────────────────────────────
 total                          760         12,000    160  1.2 KiB
-
-For one example. Sees: how many elements of the input along each axis element o of an output \
-depends on,
-from number stride·o + offset on.
+───────────────────────────────────────────────────────────────────────────────────────
+For one example. Sees: how many elements of the input, along each axis, element o of an output
+depends on, from number stride·o + offset on; those beyond the borders count, too.
 The total of units is that of the layers which multiply by weights.
 0: along spatial axis 0 (12 − 5 + 2·0)/2 + 1 = 4.5: the last of 12 is not read."""
 

@@ -130,8 +130,8 @@ def load(path: Path) -> Parts:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: _read_part(file, name) for name in (TRAIN, *TESTS)}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise SystemExit(f"{path} is no data set of this example: {error}") from None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        raise SystemExit(f"{path} is no data set of this example") from None
 
 
 def _read_part(file: Any, name: str) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -34,8 +35,14 @@ def application() -> typer.Typer:
     app.callback()(_options)
     for name in COMMANDS:
         command = getattr(import_module(f"limpid.cli.{name}"), name)
-        app.command(name, cls=CommandWithLists)(command)
+        app.command(name, cls=CommandWithLists, help=_joined(command.__doc__))(command)
     return app
+
+
+def _joined(text: str) -> str:
+    """Each paragraph as one line, since the terminal breaks it anew."""
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _options(

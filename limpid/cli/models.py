@@ -55,6 +55,8 @@ def take_apart(text: str) -> tuple[str, str]:
     >>> take_apart("nets.py:Net"), take_apart("lenet5")
     (('nets.py', 'Net'), ('', 'lenet5'))
     """
+    if text.endswith(".py"):
+        raise ArgumentError(f"say which model of the file: {text}:NAME")
     file, _, name = text.rpartition(":")
     if text not in BUILDERS and (not file.endswith(".py") or not name):
         raise ArgumentError(
@@ -103,10 +105,11 @@ def told(what: str, file: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         numbers = [frame.lineno for frame in frames if frame.filename == str(Path(file).resolve())]
+        reason = str(error)
         if isinstance(error, SyntaxError):
-            numbers.append(error.lineno)
+            reason, numbers = error.msg, [error.lineno]
         place = f" (line {numbers[-1]})" if numbers else ""
-        raise ArgumentError(f"{what}: {type(error).__name__}: {error}{place}") from None
+        raise ArgumentError(f"{what}: {type(error).__name__}: {reason}{place}") from None
 
 
 def _offer(module: ModuleType) -> str:

@@ -141,10 +141,10 @@ def _plan(
     choice = choose(contraction, layouts, target.lanes(dtype), target.rows)
     if choice is None:
         return None
-    return _Planner(contraction, choice, choice.layouts(contraction, layouts), target, dtype).plan()
+    return Planner(contraction, choice, choice.layouts(contraction, layouts), target, dtype).plan()
 
 
-class _Planner:
+class Planner:
     """Puts the calls of one contraction together."""
 
     def __init__(
@@ -181,6 +181,10 @@ class _Planner:
         made = tuple(map(self._group, groups))
         kernel = _kernel(self.depth, self.dtype)
         return Plan(self.choice, kernel, made, adds, _places(self.contraction))
+
+    def whole(self) -> Batch | tuple[Nest, ...]:
+        """All calls one after the other."""
+        return self._group([(self.contraction, True)])
 
     def _limit(self) -> float:
         """How many elements of the left operand a part may read."""
@@ -254,19 +258,24 @@ def _read(part: Contraction) -> int:
 
 
 def _parts(
-    part: Contraction, lane: str, limit: float, first: bool = True
-) -> Iterator[tuple[Contraction, bool]]:
-    """Parts that read at most `limit` elements, and whether each is the first to its output."""
-    names = reads(part.left)
-    cut = next((i for i in part.indices if i.extent > 1 and i.name in names - {lane}), None)
+    part: Contraction, lane: str, limit: float, first: bool = True, adds: bool = False
+) -> Iterator[Part]:
+    """Parts that read at most `limit` elements, and whether each is the first to its output.
+
+    Parts of one sum follow on one another: once an index of the sum is cut, only such are.
+    """
+    names = reads(part.left) - {lane}
+    used = [i for i in part.indices if i.extent > 1 and i.name in names]
+    cut = next((i for i in used if i.role == REDUCTION or not adds), None)
     size = _read(part)
     if size <= limit or cut is None:
         yield part, first
         return
-    step = max(1, int(limit // (size // cut.extent or 1)))
+    adds = cut.role == REDUCTION
+    step = max(1, min(int(limit // (size // cut.extent or 1)), cut.extent - 1))
     for start in range(0, cut.extent, step):
         smaller = part.restrict(cut.name, start, min(start + step, cut.extent))
-        yield from _parts(smaller, lane, limit, first and (start == 0 or cut.role != REDUCTION))
+        yield from _parts(smaller, lane, limit, first and (start == 0 or not adds), adds)
 
 
 def _groups(parts: list[Part]) -> list[list[Part]]:

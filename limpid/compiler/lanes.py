@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import ceil, inf, prod
 from typing import NamedTuple
 
+from limpid.compiler.product import OUTERS
 from limpid.ops.windows.contraction import Access, Contraction, reads
 from limpid.ops.windows.region import Layout
 
@@ -89,9 +90,10 @@ def _order_for(access: Access, layout: Layout, name: str) -> Order | None:
 def _cost(contraction: Contraction, choice: Choice, width: int, rows: int) -> float:
     """What the kernel does, half-filled tiles and copies included, in multiply-adds."""
     done = work(contraction, choice, width, rows)
-    if done > WASTE * contraction.multiply_adds():
-        return inf
     _, b, c = choice.accesses(contraction)
+    loops = [i for i in contraction.indices if i.extent > 1 and i.name in reads(b) & reads(c)]
+    if done > WASTE * contraction.multiply_adds() or len(loops) > OUTERS + 1:
+        return inf  # it wastes too much, or there are more loops than the kernel has
     copied = sum(prod(x.extent for x in y) for y, o in ((b, choice.order), (c, choice.out)) if o)
     return done + MOVED * copied
 

@@ -68,12 +68,13 @@ def nest(
     accesses = choice.accesses(part)
     regions, found = [], []
     for access, layout in zip(accesses, layouts):
-        seen, strides = region(access, layout, extents)
+        last = [n for n, axis in enumerate(access) if choice.lane in dict(axis.terms)]
+        seen, strides = region(access, layout, extents, *last)
         regions.append(seen)
         found.append(steps(access, strides))
     a, b, c = found
     loops = {n: Loop(e, a.get(n, 0), b.get(n, 0), c.get(n, 0)) for n, e in extents.items()}
-    free = [n for n in extents if n != choice.lane and n in c]
+    free = [n for n in extents if n != choice.lane and n in c and extents[n] > 1]
     tabled, outer = _split_rows([n for n in free if n not in b], free, loops)
     summed = _merged(sorted((loops[n] for n in extents if n not in c), key=lambda x: -abs(x.a)))
     split = ONCE

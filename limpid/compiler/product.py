@@ -11,8 +11,8 @@ in registers: for each k a row's number of A is spread over a vector and multipl
         3  table of A's row offsets in bytes
         4  table of C's row offsets
         5…      outermost sum: extent, step in A, step in B
-        8…      four outer loops, each: extent, step in A, step in B, step in C
-        24…     the loops of the sum, each: extent, step in A, step in B
+        8…      six outer loops, each: extent, step in A, step in B, step in C
+        32…     the loops of the sum, each: extent, step in A, step in B
 
     batch(A, B, C, entries, count)    that for many: offsets in A, B and C, and a spec, for each
 """
@@ -24,13 +24,19 @@ from collections.abc import Iterator
 from limpid.compiler.target import Target
 
 TILES, LANES, ADD, ROWS_A, ROWS_C, SPLIT, OUTER = 0, 1, 2, 3, 4, 5, 8
-OUTERS = 4
+OUTERS = 6
 SUM = OUTER + 4 * OUTERS
 TYPES = {"float32": "float", "float64": "double"}
 
 
 def product_module(target: Target, dtype: str, depth: int) -> str:
-    """The module's text, for sums of `depth` nested loops."""
+    """The text of a module with the functions for sums of `depth` nested loops."""
+    declared, text = product_functions(target, dtype, depth, "")
+    return "\n".join([*declared, text])
+
+
+def product_functions(target: Target, dtype: str, depth: int, suffix: str) -> tuple[list[str], str]:
+    """What the functions need declared, and their text; their names end in the suffix."""
     scalar = TYPES[dtype]
     size = 4 if scalar == "float" else 8
     width = target.width // size
@@ -39,14 +45,16 @@ def product_module(target: Target, dtype: str, depth: int) -> str:
         _Tile(name, scalar, width, target.rows, vectors, masked, depth).text()
         for name, vectors, masked in kinds
     ]
-    vector, suffix = f"<{width} x {scalar}>", f"v{width}f{size * 8}"
+    vector, kind = f"<{width} x {scalar}>", f"v{width}f{size * 8}"
     declared = [
-        f"declare {vector} @llvm.fma.{suffix}({vector}, {vector}, {vector})",
-        f"declare {vector} @llvm.masked.load.{suffix}.p0(ptr, i32, <{width} x i1>, {vector})",
-        f"declare void @llvm.masked.store.{suffix}.p0({vector}, ptr, i32, <{width} x i1>)",
+        f"declare {vector} @llvm.fma.{kind}({vector}, {vector}, {vector})",
+        f"declare {vector} @llvm.masked.load.{kind}.p0(ptr, i32, <{width} x i1>, {vector})",
+        f"declare void @llvm.masked.store.{kind}.p0({vector}, ptr, i32, <{width} x i1>)",
     ]
-    driver = _driver(target.rows, width, target.vectors, size)
-    return "\n".join([*declared, *tiles, driver, BATCH])
+    text = "\n".join([*tiles, _driver(target.rows, width, target.vectors, size), BATCH])
+    for name in ("full", "edge", "narrow", "product", "batch"):
+        text = text.replace(f"@{name}(", f"@{name}{suffix}(")
+    return declared, text
 
 
 class _Tile:

@@ -69,7 +69,7 @@ def _translated(node: Node, operands: Sequence[Any]) -> tuple[Value, ...]:
     op: Any = node.op
     unified = _unified(op, operands)
     try:
-        made = trace(op.forward, unified, node.params)
+        made = trace(op.native or op.forward, unified, node.params)
     except Untraceable:
         made = ()
     if _fits(made, specs):

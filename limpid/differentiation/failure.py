@@ -20,7 +20,7 @@ from limpid.errors import (
 )
 from limpid.graph.context import context
 from limpid.graph.node import Params
-from limpid.graph.source import capture, describe, operand_names
+from limpid.graph.source import capture, describe, here, operand_names
 from limpid.tensor import Tensor
 
 ndarray = np.ndarray
@@ -60,20 +60,31 @@ def in_scope(name: str) -> str:
 
 
 def name_errors(function: F) -> F:
-    """A decorator: errors about arguments name the function, the module's path and the line."""
+    """A decorator: errors about arguments name the function, the module's path and the line.
+
+    For a constructor it is the class that they name.
+    """
+    constructs = function.__name__ == "__init__"
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except RETOLD as error:
-            if error.located:
-                raise
-            where, line = in_scope(function.__name__), describe(capture())
-            reason = _reason(error).removeprefix(f"{function.__name__}: ")
-            raise type(error)(f"{where}: {reason}{LINE}{line}") from None
+            name = type(args[0]).__name__ if constructs else function.__name__
+            raise retold(error, name) from None
 
     return wrapped  # type: ignore[return-value]  # it takes and returns the same
+
+
+def retold(error: LimpidError, name: str) -> LimpidError:
+    """The error with what is being computed, the module's path and the line, if it lacks them."""
+    scope = context.state.scope
+    if error.located and (not scope or f" in {scope}" in str(error).partition(":")[0]):
+        return error
+    reason = _reason(error).removeprefix(f"{name}: ")
+    told = type(error)(f"{in_scope(name)}: {reason}{'' if error.located else here()}")
+    return told.with_traceback(error.__traceback__)
 
 
 def _reason(error: Exception) -> str:

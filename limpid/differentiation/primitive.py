@@ -46,6 +46,7 @@ class Primitive:
         outputs: int = 1,
         operands: tuple[str, ...] | None = None,
         lower: Callable[..., Any] | None = None,
+        native: Callable[..., Any] | None = None,
         doc: str | None = None,
         registered: bool = True,
     ):
@@ -67,6 +68,7 @@ class Primitive:
         self.gate = gate
         self.numeric = numeric
         self.outputs = outputs
+        self.native = native  # the forward in plain steps, for native code, where it uses tricks
         self.lower = lower  # `lower(*specs, **params)` → the contractions that it is, where it is
         self.__name__ = name
         self.__doc__ = doc or (f"`{name}`: {math}" if math else None)

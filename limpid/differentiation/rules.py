@@ -119,6 +119,9 @@ class RuleRecorder:
     def note(self, node: Node) -> None:
         pass
 
+    def rebind(self, tensor: Tensor) -> None:
+        pass
+
     def gradients(self, node: Node) -> None:
         return None
 

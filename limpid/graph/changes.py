@@ -6,7 +6,8 @@ from __future__ import annotations
 class Changes:
     """Changes of attributes of all modules and optimisers since the process began.
 
-    `any` counts every one; `structure` those that can change which state there is, or its names.
+    `any` counts every one, and whether a leaf requires a gradient; `structure` those that can
+    change which state there is, or its names.
     """
 
     any = 0

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from limpid.errors import GraphError
+from limpid.errors import LINE, GraphError, LimpidError
 from limpid.graph.node import Node, Spec, reachable
+from limpid.graph.source import describe
 
 Reference = tuple[Node, int] | Any  # an output of a node, or a constant
 
@@ -42,11 +43,14 @@ class Graph:
         values: dict[Node, Any] = dict(zip(self.inputs.values(), inputs, strict=True))
         for node in self.slots.values():
             values[node] = node.op.evaluate((), {})
-        for node in self.nodes:
-            values[node] = node.op.evaluate(
-                [pick(values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)],
-                node.params,
-            )
+        try:
+            for node in self.nodes:
+                values[node] = node.op.evaluate(
+                    [pick(values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)],
+                    node.params,
+                )
+        except LimpidError as error:
+            raise failure(error, node) from None
         results = [resolve(values, reference) for reference in self.outputs]
         return results, {name: resolve(values, r) for name, r in self.writes.items()}
 
@@ -101,6 +105,22 @@ class Graph:
                 if isinstance(value, Graph):
                     value.check()
             seen.add(node)
+
+
+def failure(error: LimpidError, node: Node) -> LimpidError:
+    """The error of a node that was evaluated: with its module's path, and its line in the program.
+
+    What a node within a graph that this one holds has said already, stays.
+    """
+    if error.placed:
+        return error
+    reason = str(error).removesuffix(f" [{error.id}]").partition(LINE)[0]
+    name: str = node.op.name
+    where = f"{name} in {node.scope}" if node.scope else name
+    at = f"{LINE}{describe(node.source)}" if node.source is not None else ""
+    told = type(error)(f"{where}: {reason.removeprefix(f'{name}: ')}{at}")
+    told.placed = True
+    return told.with_traceback(error.__traceback__)
 
 
 def is_reference(reference: Any) -> bool:

@@ -19,7 +19,7 @@ from types import CodeType, FrameType
 
 import numpy as np
 
-from limpid.errors import PACKAGE
+from limpid.errors import LINE, PACKAGE
 
 # A tensor given to a Python function of NumPy's belongs to the line that called that function.
 _HIDDEN = (PACKAGE + os.sep, os.path.dirname(np.__file__) + os.sep)
@@ -50,6 +50,11 @@ def capture(depth: int = 1) -> Source | None:
             return code, frame.f_lasti
         frame = frame.f_back
     return None
+
+
+def here() -> str:
+    """The line of the user's program that runs, as messages end with it."""
+    return f"{LINE}{describe(capture())}"
 
 
 def is_item_assignment(source: Source | None) -> bool:

@@ -1,7 +1,8 @@
 """Modules, layers, losses and initial values, with PyTorch's names and meaning."""
 
 from limpid.nn import functional, init, models
-from limpid.nn.activations import (
+from limpid.nn.containers import Flatten, Identity, ModuleDict, ModuleList, Sequential, Unflatten
+from limpid.nn.layers.activations import (
     CELU,
     ELU,
     GELU,
@@ -31,24 +32,21 @@ from limpid.nn.activations import (
     Tanhshrink,
     Threshold,
 )
-from limpid.nn.adaptive_pooling import (
+from limpid.nn.layers.adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
     AdaptiveAvgPool3d,
     AdaptiveMaxPool1d,
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
-    FractionalMaxPool2d,
-    FractionalMaxPool3d,
 )
-from limpid.nn.cells import GRUCell, LSTMCell, RNNCell
-from limpid.nn.classic_pooling import (
+from limpid.nn.layers.cells import GRUCell, LSTMCell, RNNCell
+from limpid.nn.layers.classic_pooling import (
     FeatureLPPool,
     SubSampling1d,
     SubSampling2d,
 )
-from limpid.nn.containers import Flatten, Identity, ModuleDict, ModuleList, Sequential, Unflatten
-from limpid.nn.convolution import (
+from limpid.nn.layers.convolution import (
     Conv1d,
     Conv2d,
     Conv3d,
@@ -57,7 +55,7 @@ from limpid.nn.convolution import (
     ConvTranspose3d,
     RowConv1d,
 )
-from limpid.nn.dropout import (
+from limpid.nn.layers.dropout import (
     AlphaDropout,
     Dropout,
     Dropout1d,
@@ -65,10 +63,11 @@ from limpid.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from limpid.nn.embedding import Embedding, EmbeddingBag
-from limpid.nn.folding import Fold, Unfold
-from limpid.nn.linear import Bilinear, Linear
-from limpid.nn.losses import (
+from limpid.nn.layers.embedding import Embedding, EmbeddingBag
+from limpid.nn.layers.folding import Fold, Unfold
+from limpid.nn.layers.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
+from limpid.nn.layers.linear import Bilinear, Linear
+from limpid.nn.layers.losses import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -90,8 +89,7 @@ from limpid.nn.losses import (
     SmoothL1Loss,
     SoftMarginLoss,
 )
-from limpid.nn.module import Module
-from limpid.nn.normalization import (
+from limpid.nn.layers.normalization import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
@@ -103,8 +101,7 @@ from limpid.nn.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
-from limpid.nn.overview.report import Summary, summary
-from limpid.nn.padding import (
+from limpid.nn.layers.padding import (
     CircularPad1d,
     CircularPad2d,
     CircularPad3d,
@@ -121,14 +118,7 @@ from limpid.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from limpid.nn.pair_losses import (
-    CosineEmbeddingLoss,
-    CosineSimilarity,
-    PairwiseDistance,
-    TripletMarginLoss,
-    TripletMarginWithDistanceLoss,
-)
-from limpid.nn.pooling import (
+from limpid.nn.layers.pooling import (
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
@@ -138,12 +128,9 @@ from limpid.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
-    MaxUnpool1d,
-    MaxUnpool2d,
-    MaxUnpool3d,
 )
-from limpid.nn.recurrent import GRU, LSTM, RNN, RNNBase
-from limpid.nn.resampling import (
+from limpid.nn.layers.recurrent import GRU, LSTM, RNN, RNNBase
+from limpid.nn.layers.resampling import (
     ChannelShuffle,
     PixelShuffle,
     PixelUnshuffle,
@@ -151,8 +138,16 @@ from limpid.nn.resampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from limpid.nn.sparse_linear import IndexLinear, SparseLinear
-from limpid.nn.unshared import (
+from limpid.nn.layers.similarity import (
+    CosineEmbeddingLoss,
+    CosineSimilarity,
+    PairwiseDistance,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
+from limpid.nn.layers.sparse_linear import IndexLinear, SparseLinear
+from limpid.nn.layers.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
+from limpid.nn.layers.unshared import (
     LocallyConnected1d,
     LocallyConnected2d,
     LocallyConnected3d,
@@ -162,6 +157,8 @@ from limpid.nn.unshared import (
     one_to_one_table,
     random_table,
 )
+from limpid.nn.module import Module
+from limpid.nn.overview.report import Summary, summary
 from limpid.tensor import Buffer, Parameter
 
 __all__ = [

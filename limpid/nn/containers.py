@@ -9,8 +9,8 @@ from typing import Any
 from limpid.errors import ArgumentError, OperandError, ShapeError
 from limpid.nn.module import Module
 from limpid.ops.axes import normal_axis
-from limpid.ops.layout import reshape
-from limpid.tensor import Tensor, to_array
+from limpid.ops.layout import flatten, reshape
+from limpid.tensor import operand
 
 
 def _checked(module: Any) -> Any:
@@ -212,14 +212,7 @@ class Flatten(Module):
 
     def forward(self, input: Any) -> Any:
         """The input with fewer axes."""
-        input = input if isinstance(input, Tensor) else to_array(input)
-        rank = max(len(input.shape), 1)
-        first = normal_axis(self.start_dim, rank, "start_dim")
-        last = normal_axis(self.end_dim, rank, "end_dim")
-        if first > last:
-            raise ArgumentError(f"start_dim {first} must not come after end_dim {last}")
-        shape = input.shape or (1,)
-        return reshape(input, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
+        return flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """The axes."""
@@ -240,7 +233,7 @@ class Unflatten(Module):
 
     def forward(self, input: Any) -> Any:
         """The input with more axes."""
-        input = input if isinstance(input, Tensor) else to_array(input)
+        input = operand(input)
         axis = normal_axis(self.dim, len(input.shape), "dim")
         extent = input.shape[axis]
         sizes = _resolved(self.unflattened_size, extent)

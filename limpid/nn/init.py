@@ -230,6 +230,21 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Ten
     return _fill(tensor, reshape(gain * (q if rows >= columns else q.mT), tensor.shape))
 
 
+def fan_in_uniform_(fan_in: int, *tensors: Tensor | None) -> None:
+    """Uniform in ±1/√fan_in, each of the tensors that are not None: how PyTorch's layers begin.
+
+    >>> import limpid
+    >>> weight = limpid.Parameter(limpid.zeros((2, 100)))
+    >>> limpid.nn.init.fan_in_uniform_(100, weight, None)
+    >>> bool(limpid.max(limpid.abs(weight)) <= 0.1)
+    True
+    """
+    bound = 1 / sqrt(fan_in) if fan_in else 0.0
+    for tensor in tensors:
+        if tensor is not None:
+            uniform_(tensor, -bound, bound)
+
+
 def fans(tensor: Tensor) -> tuple[int, int]:
     """(fan_in, fan_out): how many numbers one output sums, how many outputs one input feeds.
 

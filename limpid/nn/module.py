@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from limpid.differentiation.failure import RETOLD, retold
 from limpid.errors import DeclarationError, OperandError
 from limpid.graph.changes import Changes
 from limpid.graph.context import context
@@ -49,7 +50,10 @@ class Module(Branch):
     forward: Callable[..., Any] = _no_forward
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """`forward`, with the nodes made there under this module's path as their scope."""
+        """`forward`, with the nodes made there under this module's path as their scope.
+
+        Errors about arguments name the module and the line.
+        """
         state = context.state
         caller = state.module
         before = state.scope
@@ -66,6 +70,8 @@ class Module(Branch):
         state.module = self
         try:
             return self.forward(*args, **kwargs)
+        except RETOLD as error:
+            raise retold(error, type(self).__name__) from None
         finally:
             state.module = caller
             state.scope = before

@@ -24,7 +24,7 @@ from limpid.ops.elementary import abs, exp, tanh
 from limpid.ops.layout import reshape
 from limpid.ops.reduce import max
 from limpid.ops.special import erfc
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 SQRT_HALF, SQRT_2PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 GELU_SLOPE, GELU_CUBE = 2 * math.sqrt(2 / math.pi), 0.044715
@@ -208,7 +208,7 @@ def glu(x: Any, axis: int = -1) -> Any:
     >>> limpid.glu(limpid.tensor([4.0, 2.0, 0.0, 0.0]))
     tensor([2., 1.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     axis = normal_axis(axis, len(x.shape))
     if not x.shape or x.shape[axis] % 2:
         raise ShapeError(f"glu: axis {axis} of {x.shape} can't be halved")
@@ -224,7 +224,7 @@ def maxout(x: Any, pieces: int, axis: int = -1) -> Any:
     >>> limpid.maxout(limpid.tensor([1.0, 5.0, 2.0, -3.0]), 2)
     tensor([5., 2.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     axis = normal_axis(axis, len(x.shape))
     if not x.shape or pieces < 1 or x.shape[axis] % pieces:
         raise ShapeError(f"maxout: axis {axis} of {x.shape} can't be cut into runs of {pieces}")

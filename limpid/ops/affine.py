@@ -7,15 +7,14 @@ from typing import Any
 
 from limpid.differentiation.apply import apply, reads_of
 from limpid.differentiation.declaration import general
-from limpid.differentiation.failure import in_scope
 from limpid.differentiation.kinds import Local
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
-from limpid.errors import LINE, DTypeError, ShapeError
+from limpid.errors import DTypeError, ShapeError
 from limpid.graph.context import context
 from limpid.graph.dtype import as_dtype, dtype_of, result_type
 from limpid.graph.node import NO_PARAMS, Node, Spec
-from limpid.graph.source import capture, describe
+from limpid.graph.source import capture
 from limpid.ops.windows.contraction import lower_labelled
 from limpid.tensor import Tensor
 
@@ -56,14 +55,14 @@ def _relation(x: Spec, weight: Spec, bias: Spec) -> Relation:
     return Relation(((*rows, "in"), ("out", "in"), ("out",)), ((*rows, "out"),))
 
 
-def check_type(layer: str, x: Any, weight: Any) -> None:
+def check_type(x: Any, weight: Any) -> None:
     """Raise DTypeError if the input is of another float type than the parameters."""
     given, wanted = as_dtype(x.dtype), as_dtype(weight.dtype)
     if given is not wanted and given.kind == "float":
         raise DTypeError(
-            f"{in_scope(layer)}: the input is {given.name} but the parameters are {wanted.name}\n"
+            f"the input is {given.name} but the parameters are {wanted.name}\n"
             f"remedy: limpid.astype(input, limpid.{wanted.name}), or make the layer with "
-            f"dtype=limpid.{given.name}{LINE}{describe(capture())}"
+            f"dtype=limpid.{given.name}"
         )
 
 
@@ -96,7 +95,7 @@ class Affine(Primitive):
                     return self._compute((x.node or u, weight.node, bias.node), (u, v, w), state)
                 except ShapeError:
                     pass  # `apply` names the operands and the line
-        check_type("linear", x, weight)
+        check_type(x, weight)
         return apply(self, (x, weight, bias), NO_PARAMS)
 
     def _compute(self, nodes: tuple[Any, ...], values: tuple[Any, ...], state: Any) -> Tensor:

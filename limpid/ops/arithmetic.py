@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,17 @@ multiply = elementwise(
     math=r"{a} \odot {b}",
     label="_ * _",
 )
+
+
+def _inverse(b: Any) -> Any:
+    """1/b; infinite, as in NumPy, for the number 0 by which Python refuses to divide."""
+    return math.copysign(math.inf, b) if isinstance(b, int | float) and b == 0 else 1 / b
+
+
 divide = elementwise(
     "divide",
     np.divide,
-    local=[lambda y, a, b: 1 / b, lambda y, a, b: -y / b],
+    local=[lambda y, a, b: _inverse(b), lambda y, a, b: -y / b],
     math=r"\frac{{a}}{{b}}",
     label="_ / _",
     numeric="float",

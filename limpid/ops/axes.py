@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, NoReturn
 
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
+
+
+def integer(given: Any, name: str, least: int = 0) -> int:
+    """What must be an integer, as one; ArgumentError for anything else, or one below `least`."""
+    try:
+        number = index(given)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(given, bool):
+        raise ArgumentError(f"{name} must be an integer from {least} on, not {given!r:.40}")
+    return number
 
 
 def normal_axis(axis: Any, rank: int, what: str = "axis") -> int:
     """A non-negative axis; ArgumentError when there is none such."""
     try:
-        index = axis.__index__()
-    except AttributeError:
+        number = index(axis)
+    except TypeError:
         raise ArgumentError(f"{what} must be an integer, not {axis!r}") from None
-    if not -rank <= index < rank:
-        raise ArgumentError(
-            f"{what} {index} is out of range for {rank} dimensions, at {describe(capture())}"
-        )
-    return int(index % rank) if rank else 0
+    if not -rank <= number < rank:
+        raise ArgumentError(f"{what} {number} is out of range for {rank} dimensions{here()}")
+    return number % rank if rank else 0
 
 
 def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
@@ -31,7 +41,7 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
     given = axis if isinstance(axis, tuple | list) else (axis,)
     axes = tuple(sorted(normal_axis(a, rank) for a in given))
     if len(set(axes)) < len(axes):
-        raise ArgumentError(f"axes {given} name an axis twice, at {describe(capture())}")
+        raise ArgumentError(f"axes {given} name an axis twice{here()}")
     return axes
 
 
@@ -53,6 +63,4 @@ def normal_shape(shape: Any, size: int) -> tuple[int, ...]:
 
 
 def _refuse_shape(size: int, extents: list[int]) -> NoReturn:
-    raise ShapeError(
-        f"{size} elements can't be reshaped to {tuple(extents)}, at {describe(capture())}"
-    )
+    raise ShapeError(f"{size} elements can't be reshaped to {tuple(extents)}{here()}")

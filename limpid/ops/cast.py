@@ -7,10 +7,10 @@ from typing import Any
 from limpid.differentiation.declaration import linear
 from limpid.differentiation.elementwise import elementwise
 from limpid.differentiation.relation import elementwise_relation
-from limpid.graph.dtype import as_dtype
+from limpid.graph.dtype import DType, as_dtype, default_float
 from limpid.graph.node import Spec
 from limpid.graph.registry import operation
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 _cast = linear(
     "cast",
@@ -40,7 +40,15 @@ def astype(x: Any, dtype: Any) -> Any:
     tensor([1, 2])
     """
     dtype = as_dtype(dtype)
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if x.dtype == dtype:
         return x
     return (_cast if dtype.kind == "float" else _truncate)(x, dtype=dtype.name)
+
+
+def as_floats(x: Any, other: DType | None = None) -> Any:
+    """Floats as they are; anything else in the float type `other`, or the default float type."""
+    x = operand(x)
+    if as_dtype(x.dtype).kind == "float":
+        return x
+    return astype(x, other if other is not None and other.kind == "float" else default_float())

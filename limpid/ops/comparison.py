@@ -11,7 +11,7 @@ from limpid.graph.dtype import as_dtype
 from limpid.graph.registry import operation
 from limpid.ops.arithmetic import where
 from limpid.ops.constant import typed
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 def _share(a: Any, b: Any, wins: Any) -> Any:
@@ -75,7 +75,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     >>> limpid.clip(limpid.tensor([-2.0, 0.5, 7.0]), 0, 1)
     tensor([0. , 0.5, 1. ])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     low, high = _limits(x.dtype)
     return _clip(x, low if min is None else min, high if max is None else max)
 

@@ -12,7 +12,7 @@ from limpid.graph.node import Array
 from limpid.graph.registry import operation
 from limpid.ops.cast import astype
 from limpid.ops.layout import broadcast_to
-from limpid.tensor import Tensor, asarray, to_array
+from limpid.tensor import Tensor, asarray, operand, to_array
 
 
 def _extents(shape: Any) -> tuple[int, ...]:
@@ -79,7 +79,7 @@ def _of_kind(x: Any, array: Array) -> Any:
 
 
 def _like(x: Any, dtype: Any) -> tuple[Any, tuple[int, ...], Any]:
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     return x, x.shape, as_dtype(x.dtype if dtype is None else dtype).storage
 
 

@@ -24,7 +24,7 @@ from limpid.ops.axes import normal_axis
 from limpid.ops.elementary import exp
 from limpid.ops.layout import broadcast_to, reshape
 from limpid.ops.precision import counted, floating, floats, widened
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand, to_array
 
 NARROW = 16  # columns, up to which a recurrence runs on Python's floats
 
@@ -210,7 +210,7 @@ _logcumsumexp = general(
 
 def along(x: Any, axis: Any) -> tuple[Any, int]:
     """X and one axis of it; flattened where no axis is given, as in NumPy."""
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if axis is None:
         return reshape(x, (-1,)), 0
     return x, normal_axis(axis, len(x.shape))

@@ -12,7 +12,7 @@ import numpy as np
 
 from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.registry import operation
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.ops.contract import contract, operands
 from limpid.ops.layout import permute_dims, reshape
 from limpid.ops.reduce import sum
@@ -116,8 +116,8 @@ def _extents(subscripts: str, inputs: Labels, shapes: Sequence[Shape]) -> dict[s
             elif extent not in (1, extents[label]):
                 raise ShapeError(
                     f"einsum {subscripts!r}: label {label!r} has extents {extents[label]} and "
-                    f"{extent} in operands of shapes {', '.join(map(str, shapes))}, "
-                    f"at {describe(capture())}"
+                    f"{extent} in operands of shapes {', '.join(map(str, shapes))}"
+                    f"{here()}"
                 )
     return extents
 
@@ -175,8 +175,7 @@ def parse(subscripts: str, ranks: tuple[int, ...]) -> tuple[Labels, str]:
     given = left.split(",")
     if len(given) != len(ranks):
         raise ArgumentError(
-            f"einsum {subscripts!r} names {len(given)} operands but {len(ranks)} were given, "
-            f"at {describe(capture())}"
+            f"einsum {subscripts!r} names {len(given)} operands but {len(ranks)} were given{here()}"
         )
     spare = [letter for letter in ascii_letters if letter not in subscripts]
     widths = [_further(subscripts, term, rank) for term, rank in zip(given, ranks, strict=True)]
@@ -207,8 +206,7 @@ def _further(subscripts: str, term: str, rank: int) -> int:
     width = rank - len(letters)
     if width < 0 or (width and letters == term):
         raise ShapeError(
-            f"einsum {subscripts!r}: {term!r} does not fit an operand of {rank} dimensions, "
-            f"at {describe(capture())}"
+            f"einsum {subscripts!r}: {term!r} does not fit an operand of {rank} dimensions{here()}"
         )
     return width
 
@@ -217,9 +215,7 @@ def _check_output(subscripts: str, output: str, labels: str) -> None:
     for label, times in Counter(output).items():
         if times > 1 or label not in labels:
             reason = "is twice in the output" if times > 1 else "is in no operand"
-            raise ArgumentError(
-                f"einsum {subscripts!r}: label {label!r} {reason}, at {describe(capture())}"
-            )
+            raise ArgumentError(f"einsum {subscripts!r}: label {label!r} {reason}{here()}")
 
 
 def _from_lists(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:

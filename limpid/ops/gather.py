@@ -12,13 +12,13 @@ from limpid.errors import ArgumentError, IndexingError, ShapeError
 from limpid.graph.dtype import as_dtype, default_float
 from limpid.graph.node import Array, Spec
 from limpid.graph.registry import operation
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.ops.arithmetic import add
 from limpid.ops.axes import normal_axis
 from limpid.ops.index import get_item
 from limpid.ops.key import range_error
 from limpid.ops.layout import broadcast_to, reshape
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand
 
 
 def _places(indices: Array, axis: int) -> tuple[Array, ...]:
@@ -100,9 +100,7 @@ def scatter_along_axis(values: Any, indices: Any, axis: int, extent: int) -> Any
 def _codes(indices: Array, *, classes: int, dtype: str) -> Array:
     wrong = indices[(indices < 0) | (indices >= classes)]
     if wrong.size:
-        raise IndexingError(
-            f"class {wrong.flat[0]} is out of range for {classes} classes, at {describe(capture())}"
-        )
+        raise IndexingError(f"class {wrong.flat[0]} is out of range for {classes} classes{here()}")
     return (indices[..., None] == np.arange(classes)).astype(as_dtype(dtype).storage)
 
 
@@ -131,7 +129,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     tensor([[2., 1.],
             [4., 3.]])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normal_axis(axis, len(x.shape))
@@ -140,12 +138,12 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 def _integers(indices: Any) -> Any:
     """Indices as an array or tensor of integers; masks are not meant here."""
-    given = indices if isinstance(indices, Tensor) else to_array(indices)
+    given = operand(indices)
     if given.size == 0 and not isinstance(indices, Tensor | np.ndarray):
         return np.zeros(given.shape, np.intp)  # an empty list
-    if given.dtype.kind not in ("i", "u", "int"):
+    if as_dtype(given.dtype).kind != "int":
         raise IndexingError(
-            f"indices must be integers, not {given.dtype}, at {describe(capture())}\n"
+            f"indices must be integers, not {given.dtype}{here()}\n"
             "remedy: limpid.astype(indices, limpid.int64)"
         )
     return given
@@ -166,7 +164,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     tensor([[7.],
             [9.]])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     indices = _integers(indices)
     if axis is None:
         x, indices, axis = reshape(x, (-1,)), reshape(indices, (-1,)), 0
@@ -212,7 +210,7 @@ def gather(x: Any, axis: int, index: Any) -> Any:
     >>> limpid.gather(limpid.tensor([[1.0, 2.0], [3.0, 4.0]]), 0, limpid.tensor([[1]]))
     tensor([[3.]])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     index = _integers(index)
     axis = _common_axis(x, index, axis)
     limits = _extended(x.shape, axis, index.shape[axis])
@@ -240,8 +238,8 @@ def scatter_add(x: Any, indices: Any, values: Any, axis: int = -1) -> Any:
     >>> limpid.scatter_add(limpid.zeros(3), limpid.tensor([0, 0, 2]), limpid.ones(3))
     tensor([2., 0., 1.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
-    values = values if isinstance(values, Tensor) else to_array(values)
+    x = operand(x)
+    values = operand(values)
     indices = _integers(indices)
     axis = _common_axis(x, indices, axis)
     if values.shape != indices.shape:

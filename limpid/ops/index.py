@@ -32,7 +32,7 @@ from limpid.ops.key import (
     split_key,
 )
 from limpid.ops.layout import broadcast_to, reshape
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand, to_array
 
 CHUNK = 1 << 18  # elements added at once, which bounds the memory that their places take
 
@@ -203,7 +203,7 @@ def get_item(x: Any, key: Any) -> Any:
     """
     if type(key) is int and isinstance(x, Tensor):
         return _get_item(x, key=(key,))
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     static, arrays = split_key(key, x.shape)
     return _get_item(x, *arrays, key=static)
 
@@ -222,7 +222,7 @@ def set_item(x: Any, key: Any, value: Any) -> Any:
     >>> limpid.set_item(limpid.tensor([1.0, 2.0, 3.0]), slice(1, None), 0)
     tensor([1., 0., 0.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     value = value if isinstance(value, Tensor | int | float) else to_array(value)
     _check_kinds(x, value)
     if isinstance(key, Tensor) and is_mask(key) and not getattr(value, "shape", ()):

@@ -16,11 +16,11 @@ from limpid.errors import ArgumentError, OperandError, ShapeError
 from limpid.graph.dtype import result_type
 from limpid.graph.node import Array, Spec
 from limpid.graph.registry import operation
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.ops.axes import normal_axis
 from limpid.ops.index import get_item
 from limpid.ops.layout import reshape
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand
 
 
 def _joined(*xs: Spec, axis: int) -> Spec:
@@ -129,9 +129,9 @@ def parts(xs: Any, name: str) -> list[Any]:
         return list(unstack(xs))
     if not isinstance(xs, Sequence) or isinstance(xs, str):
         raise OperandError(f"{name} takes a list or tuple of tensors, not {type(xs).__name__}")
-    found = [x if isinstance(x, Tensor) else to_array(x) for x in xs]
+    found = [operand(x) for x in xs]
     if not found:
-        raise ArgumentError(f"{name} needs at least one tensor, at {describe(capture())}")
+        raise ArgumentError(f"{name} needs at least one tensor{here()}")
     return found
 
 
@@ -150,9 +150,7 @@ def concat(arrays: Any, axis: int | None = 0) -> Any:
         xs, axis = [reshape(x, (-1,)) for x in xs], 0
     rank = len(xs[0].shape)
     if not rank:
-        raise ShapeError(
-            f"0-d tensors can't be concatenated, at {describe(capture())}\nremedy: limpid.stack"
-        )
+        raise ShapeError(f"0-d tensors can't be concatenated{here()}\nremedy: limpid.stack")
     return _concat(*xs, axis=normal_axis(axis, rank))
 
 
@@ -178,7 +176,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     >>> limpid.unstack(limpid.tensor([[1.0, 2.0], [3.0, 4.0]]))
     (tensor([1., 2.]), tensor([3., 4.]))
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     axis = normal_axis(axis, len(x.shape))
     if not x.shape[axis]:
         return ()
@@ -198,7 +196,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     >>> limpid.split(limpid.tensor([1.0, 2.0, 3.0]), [1])
     [tensor([1.]), tensor([2., 3.])]
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     axis = normal_axis(axis, len(x.shape))
     sections = _sections(indices_or_sections, x.shape[axis])
     if len(sections) == 1:
@@ -213,9 +211,7 @@ def _sections(given: Any, extent: int) -> tuple[int, ...]:
         if count < 1:
             raise ArgumentError(f"a tensor can't be split into {count} parts")
         if extent % count:
-            raise ShapeError(
-                f"extent {extent} can't be split into {count} equal parts, at {describe(capture())}"
-            )
+            raise ShapeError(f"extent {extent} can't be split into {count} equal parts{here()}")
         return (extent // count,) * count
     cuts = [0, *(slice(i.__index__()).indices(extent)[1] for i in given), extent]
     return tuple(max(b - a, 0) for a, b in pairwise(cuts))

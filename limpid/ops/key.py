@@ -14,7 +14,7 @@ import numpy as np
 
 from limpid.differentiation.relation import Label
 from limpid.errors import AbstractError, IndexingError
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.tensor import Tensor, to_array
 
 HOLE = "array"
@@ -116,7 +116,7 @@ def refuse_index(
     given = f"{part!r:.40}" if dtype is None else f"an array of {getattr(dtype, 'name', dtype)}"
     floats = isinstance(part, float) or getattr(dtype, "kind", "") in ("f", "float")
     remedy = "\nremedy: int(index), or limpid.astype(index, limpid.int64)" if floats else ""
-    raise IndexingError(f"{rule}, not {given}, at {describe(capture())}{remedy}")
+    raise IndexingError(f"{rule}, not {given}{here()}{remedy}")
 
 
 def _positions(mask: Any, number: int, parts: Sequence[Any], shape: Shape) -> list[Any]:
@@ -132,7 +132,7 @@ def _positions(mask: Any, number: int, parts: Sequence[Any], shape: Shape) -> li
         if given != extent:
             raise IndexingError(
                 f"the mask has extent {given} where axis {axis} has extent {extent}: mask "
-                f"{mask.shape}, indexed {shape}, at {describe(capture())}"
+                f"{mask.shape}, indexed {shape}{here()}"
             )
     return list(np.nonzero(mask))
 
@@ -150,7 +150,7 @@ def _taken(part: Any) -> int:
 def _refuse_mask() -> NoReturn:
     raise AbstractError(
         "the shape of x[mask] depends on the values of the mask, and a recorded graph has none "
-        f"yet, at {describe(capture())}\n"
+        f"yet{here()}\n"
         "remedy: limpid.where(mask, x, other) keeps the shape; or make the mask a NumPy array "
         "outside the recorded function"
     )
@@ -221,12 +221,10 @@ def key_layout(shape: Shape, static: Static, arrays: Sequence[Shape]) -> Layout:
 
 def _check_count(static: Static, shape: Shape) -> None:
     if static.count(DOTS) > 1:
-        raise IndexingError(f"a key can hold only one ellipsis, at {describe(capture())}")
+        raise IndexingError(f"a key can hold only one ellipsis{here()}")
     taken = sum(part is not None and part != DOTS and type(part) is not bool for part in static)
     if taken > len(shape):
-        raise IndexingError(
-            f"{taken} indices for {len(shape)} dimensions (shape {shape}), at {describe(capture())}"
-        )
+        raise IndexingError(f"{taken} indices for {len(shape)} dimensions (shape {shape}){here()}")
 
 
 def _block(static: Static, arrays: Sequence[Shape]) -> Shape:
@@ -238,8 +236,7 @@ def _block(static: Static, arrays: Sequence[Shape]) -> Shape:
     except ValueError:
         text = " and ".join(map(str, shapes))
         raise IndexingError(
-            f"arrays of indices of shapes {text} do not broadcast together, "
-            f"at {describe(capture())}"
+            f"arrays of indices of shapes {text} do not broadcast together{here()}"
         ) from None
 
 
@@ -247,7 +244,7 @@ def range_error(index: Any, axis: int, shape: Shape) -> IndexingError:
     """The error for an index that is out of range."""
     return IndexingError(
         f"index {index} is out of range for axis {axis} with extent {shape[axis]} "
-        f"(shape {shape}), at {describe(capture())}"
+        f"(shape {shape}){here()}"
     )
 
 

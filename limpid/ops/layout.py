@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
+from math import prod
 from operator import mul
 from typing import Any
 
@@ -15,10 +16,10 @@ from limpid.differentiation.relation import Label, Relation, along_relation, ele
 from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.node import Spec
 from limpid.graph.registry import operation
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.ops.axes import normal_axes, normal_axis, normal_shape
 from limpid.ops.identity import identity
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand
 
 Shape = tuple[int, ...]
 
@@ -135,9 +136,26 @@ def reshape(x: Any, shape: Any) -> Any:
     >>> limpid.reshape(limpid.tensor([[1.0, 2.0], [3.0, 4.0]]), (-1,))
     tensor([1., 2., 3., 4.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     wanted = normal_shape(shape, x.size)
     return renamed(x) if wanted == x.shape else _reshape(x, shape=wanted)
+
+
+@operation
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """The axes from one to another made one; by default all of them.
+
+    >>> import limpid
+    >>> limpid.flatten(limpid.zeros((2, 3, 4)), 1).shape
+    (2, 12)
+    """
+    x = operand(x)
+    shape = x.shape or (1,)
+    first = normal_axis(start_dim, len(shape), "start_dim")
+    last = normal_axis(end_dim, len(shape), "end_dim")
+    if first > last:
+        raise ArgumentError(f"start_dim {first} must not come after end_dim {last}")
+    return reshape(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
 @operation
@@ -146,15 +164,13 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
     Raises ShapeError if it can't be stretched to that shape.
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     wanted = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     if wanted == x.shape:
         return renamed(x)
     extra = len(wanted) - len(x.shape)
     if extra < 0 or any(a not in (1, b) for a, b in zip(x.shape, wanted[extra:], strict=True)):
-        raise ShapeError(
-            f"shape {x.shape} can't be broadcast to {wanted}, at {describe(capture())}"
-        )
+        raise ShapeError(f"shape {x.shape} can't be broadcast to {wanted}{here()}")
     return _broadcast_to(x, shape=wanted)
 
 
@@ -164,22 +180,20 @@ def permute_dims(x: Any, axes: Any = None) -> Any:
 
     Raises ArgumentError unless `axes` is a permutation.
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     rank = len(x.shape)
     order = tuple(normal_axis(a, rank) for a in axes) if axes is not None else None
     if order is None:
         order = tuple(range(rank))[::-1]
     if sorted(order) != list(range(rank)):
-        raise ArgumentError(
-            f"axes {axes} are not a permutation of {rank} dimensions, at {describe(capture())}"
-        )
+        raise ArgumentError(f"axes {axes} are not a permutation of {rank} dimensions{here()}")
     return renamed(x) if order == tuple(range(rank)) else _permute_dims(x, axes=order)
 
 
 @operation
 def matrix_transpose(x: Any) -> Any:
     """The last two axes swapped."""
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     rank = len(x.shape)
     if rank < 2:
         raise ShapeError(f"matrix_transpose needs at least 2 dimensions, not {rank}")
@@ -194,7 +208,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     >>> limpid.swapaxes(limpid.tensor([[1.0, 2.0]]), 0, 1).shape
     (2, 1)
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     order = list(range(len(x.shape)))
     a, b = normal_axis(axis1, len(order)), normal_axis(axis2, len(order))
     order[a], order[b] = b, a
@@ -211,7 +225,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     >>> limpid.moveaxis(limpid.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     rank = len(x.shape)
     sources, places = _each_once(source, rank), _each_once(destination, rank)
     if len(sources) != len(places):
@@ -238,7 +252,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
     >>> limpid.expand_dims(limpid.tensor([1.0, 2.0]), -1).shape
     (2, 1)
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     count = len(axis) if isinstance(axis, tuple | list) else 1
     new = normal_axes(axis, len(x.shape) + count)
     rest = iter(x.shape)
@@ -255,16 +269,13 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     >>> limpid.squeeze(limpid.zeros((1, 3, 1)), 0).shape
     (3, 1)
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if axis is None:
         return reshape(x, tuple(extent for extent in x.shape if extent != 1))
     axes = normal_axes(axis, len(x.shape))
     for a in axes:
         if x.shape[a] != 1:
-            raise ShapeError(
-                f"axis {a} has extent {x.shape[a]}, only 1 can be squeezed, "
-                f"at {describe(capture())}"
-            )
+            raise ShapeError(f"axis {a} has extent {x.shape[a]}, only 1 can be squeezed{here()}")
     return reshape(x, tuple(extent for a, extent in enumerate(x.shape) if a not in axes))
 
 
@@ -276,7 +287,7 @@ def broadcast_arrays(*arrays: Any) -> list[Any]:
     >>> [t.shape for t in limpid.broadcast_arrays(limpid.zeros((2, 1)), limpid.zeros(3))]
     [(2, 3), (2, 3)]
     """
-    xs = [x if isinstance(x, Tensor) else to_array(x) for x in arrays]
+    xs = [operand(x) for x in arrays]
     shape = broadcast(*(x.shape for x in xs))
     return [broadcast_to(x, shape) for x in xs]
 
@@ -294,7 +305,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f'indexing is "xy" or "ij", not {indexing!r}')
-    xs = [x if isinstance(x, Tensor) else to_array(x) for x in arrays]
+    xs = [operand(x) for x in arrays]
     places = list(range(len(xs)))
     if indexing == "xy" and len(xs) > 1:
         places[:2] = [1, 0]
@@ -313,7 +324,7 @@ def flip(x: Any, axis: Any = None) -> Any:
     >>> limpid.flip(limpid.tensor([1, 2, 3]))
     tensor([3, 2, 1])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     return _flip(x, axes=normal_axes(axis, len(x.shape)))
 
 
@@ -327,7 +338,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     >>> limpid.roll(limpid.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if axis is None:
         return reshape(roll(reshape(x, (-1,)), shift, 0), x.shape)
     axes = axis if isinstance(axis, tuple | list) else (axis,)

@@ -12,6 +12,7 @@ from limpid.differentiation.declaration import general
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
 from limpid.errors import ArgumentError, DTypeError, ShapeError
+from limpid.graph.dtype import as_dtype
 from limpid.graph.node import Array, Spec
 from limpid.ops.reduce import sum
 from limpid.ops.targets import reduce_rows, rows_of
@@ -23,7 +24,7 @@ def _check_labels(x: Any, target: Any) -> None:
             f"scores have shape (N, C) or (C), and their labels, filled up with −1, the same; here "
             f"they are {x.shape} and {target.shape}"
         )
-    if target.dtype.kind not in ("i", "u", "int"):
+    if as_dtype(target.dtype).kind != "int":
         raise DTypeError(f"class numbers must be integers, not {target.dtype}")
 
 

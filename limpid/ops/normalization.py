@@ -28,7 +28,8 @@ from limpid.ops.power import power
 from limpid.ops.precision import floating, floats
 from limpid.ops.reduce import Axes, reduced_shape, sum
 from limpid.ops.statistics import mean
-from limpid.tensor import Tensor, to_array
+from limpid.ops.windows.addresses import Part, by_parts
+from limpid.tensor import operand
 
 LONGEST = 10_000  # elements; BLAS shares longer dot products out to threads, whose number shows
 FAR = 16.0  # squared distance of the mean from 0, in variances, from which its rounding matters
@@ -189,7 +190,18 @@ _standardize: Primitive = general(
 _standardize.partial_upstream = True
 
 
-def _window_sums(x: Array, *, axis: int, before: int, after: int) -> Array:
+def _window_sums(x: Array, *, axis: int, **window: int) -> Array:
+    """Sums of neighbours, for a part of the array at a time."""
+    y = np.empty(x.shape, x.dtype)
+
+    def work(part: Part) -> None:
+        y[part] = _neighbours_sum(x[part], axis=axis, **window)
+
+    by_parts(x, x.ndim - axis, work)
+    return y
+
+
+def _neighbours_sum(x: Array, *, axis: int, before: int, after: int) -> Array:
     """Sums of w neighbours, with log₂ w additions: of pairs, of pairs of pairs, and so on."""
     extent, lead = x.shape[axis], (slice(None),) * axis
     shape = (*x.shape[:axis], before + extent + after, *x.shape[axis + 1 :])
@@ -238,11 +250,13 @@ def _response_vjp(
     g: Any, y: Any, x: Any, *, alpha: float, beta: float, k: float, **window: int
 ) -> Any:
     (gy, gscale), (z, scale) = g, y
-    direct = None if gy is None else gy * power(scale, -beta)
-    slope = _sum_of(None if gy is None else gy * z / scale * -beta, gscale)
     axis, before, after = window["axis"], window["before"], window["after"]
-    spread = _window_sum(slope, axis=axis, before=after, after=before)
-    return _sum_of(direct, x * spread * (2 * alpha))
+    spread = _window_sum(  # few arrays at once, since these are large
+        _sum_of(None if gy is None else gy * z / scale * -beta, gscale),
+        axis=axis, before=after, after=before,
+    )  # fmt: skip
+    spread = x * spread * (2 * alpha)
+    return _sum_of(spread, None if gy is None else gy * power(scale, -beta))
 
 
 def _response_jvp(
@@ -270,7 +284,7 @@ _local_response.partial_upstream = True
 
 def upcast(x: Any) -> tuple[Any, bool]:
     """The operand, and whether it was float16; that is now float32, in which squares have room."""
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     half = as_dtype(x.dtype) is float16
     return astype(x, float32) if half else x, half
 

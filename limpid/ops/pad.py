@@ -15,12 +15,12 @@ from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.dtype import result_type
 from limpid.graph.node import Array, Spec
 from limpid.graph.registry import operation
-from limpid.ops.axes import normal_axis
+from limpid.ops.axes import integer, normal_axis
 from limpid.ops.gather import take
 from limpid.ops.index import get_item, set_item
 from limpid.ops.layout import broadcast_to, renamed, reshape
 from limpid.ops.reduce import sum
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand, to_array
 
 Widths = tuple[tuple[int, int], ...]  # for every axis, how many before and after
 
@@ -186,7 +186,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     >>> limpid.pad(limpid.tensor([1.0, 2.0, 3.0]), (2, 1), "reflect")
     tensor([3., 2., 1., 2., 3., 2.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     widths = _widths(pad_width, len(x.shape))
     if mode == "constant":
         return _pad(x, _number(constant_values), widths=widths)
@@ -221,9 +221,9 @@ def tile(x: Any, repetitions: Any) -> Any:
     >>> limpid.tile(limpid.tensor([1, 2]), 2)
     tensor([1, 2, 1, 2])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     given = repetitions if isinstance(repetitions, tuple | list) else (repetitions,)
-    counts = [_count(n) for n in given]
+    counts = [integer(n, "a number of repetitions") for n in given]
     rank = max(len(counts), len(x.shape))
     counts = [1] * (rank - len(counts)) + counts
     shape = (1,) * (rank - len(x.shape)) + x.shape
@@ -231,12 +231,6 @@ def tile(x: Any, repetitions: Any) -> Any:
     wide = [n for pair in zip(counts, shape, strict=True) for n in pair]  # (r₀, n₀, r₁, n₁, …)
     final = tuple(r * n for r, n in zip(counts, shape, strict=True))
     return reshape(broadcast_to(reshape(x, tuple(apart)), tuple(wide)), final)
-
-
-def _count(n: Any) -> int:
-    if not hasattr(n, "__index__") or n.__index__() < 0:
-        raise ArgumentError(f"a number of repetitions is an integer of 0 or more, not {n!r:.40}")
-    return int(n.__index__())
 
 
 @operation
@@ -249,7 +243,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     >>> limpid.repeat(limpid.tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normal_axis(axis, len(x.shape))
@@ -259,9 +253,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         if counts.shape not in ((1,), (extent,)):
             raise ShapeError(f"{counts.shape} repeats for {extent} indices of axis {axis}")
         for n in counts:
-            _count(n)
+            integer(n, "a number of repetitions")
         return take(x, np.repeat(np.arange(extent), counts), axis)
-    count = _count(repeats)
+    count = integer(repeats, "a number of repetitions")
     apart = reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))  # (…, n, 1, …)
     wide = broadcast_to(apart, (*shape[: axis + 1], count, *shape[axis + 1 :]))
     return reshape(wide, (*shape[:axis], extent * count, *shape[axis + 1 :]))

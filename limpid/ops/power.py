@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from limpid.differentiation.elementwise import elementwise
+from limpid.graph.node import Array
 from limpid.graph.registry import operations
 from limpid.ops.arithmetic import where
 from limpid.ops.elementary import log
@@ -57,3 +58,26 @@ power = elementwise(
 )
 pow = power
 operations.update(pow=power)
+
+
+def _rooted(x: Array, *, power: float) -> Array:
+    y: Array = np.sqrt(x) if power == 2 else np.power(x, 1 / power, where=x != 0, out=x * 0)
+    return y
+
+
+def _by_radicand(y: Any, x: Any, *, power: float) -> Any:
+    """x^(1/p − 1)/p; 0 at x = 0, where y is 0."""
+    return y / (power * where(x == 0, 1, x))
+
+
+# What sums of powers become in a norm.
+root = elementwise(
+    "root",
+    _rooted,
+    local=[_by_radicand],
+    math=r"{x}^{1 / p}",
+    numeric="float",
+    domain=lambda x, *, power: x >= 0,
+    smooth=lambda x, *, power: x > 0,
+    kink="value and derivative are 0 at 0",
+)

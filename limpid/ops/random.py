@@ -27,7 +27,7 @@ from limpid.ops.sampling import (
     bits_to_truncated_normal,
     bits_to_uniform,
 )
-from limpid.tensor import Tensor, asarray, to_array
+from limpid.tensor import Tensor, asarray, operand, to_array
 
 
 def uniform(
@@ -216,7 +216,7 @@ def choice(
         raise ShapeError("a 0-d array has no slices to choose from")
     count = int(items) if array is None else array.shape[0]
     extents = _extents(shape)
-    weights = None if p is None else p if isinstance(p, Tensor) else to_array(p)
+    weights = None if p is None else operand(p)
     if weights is not None and weights.shape != (count,):
         raise ShapeError(f"{count} items need {count} probabilities, not shape {weights.shape}")
     if count < 1 and 0 not in extents:

@@ -16,7 +16,7 @@ from limpid.ops.comparison import held
 from limpid.ops.constant import typed
 from limpid.ops.elementary import abs, exp
 from limpid.ops.layout import reshape
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand, to_array
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -128,8 +128,8 @@ def prelu(x: Any, weight: Any) -> Any:
     >>> limpid.prelu(limpid.tensor([[-2.0, -2.0]]), np.float32([0.1, 0.5]))
     tensor([[-0.2, -1. ]])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
-    weight = weight if isinstance(weight, Tensor) else to_array(weight)
+    x = operand(x)
+    weight = operand(weight)
     rank, count = len(x.shape), math.prod(weight.shape)
     channels = x.shape[1] if rank > 1 else 1
     if len(weight.shape) > 1 or count not in (1, channels):

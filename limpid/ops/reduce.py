@@ -20,13 +20,13 @@ from limpid.errors import ShapeError
 from limpid.graph.dtype import DType, bool_, int64
 from limpid.graph.node import Spec
 from limpid.graph.registry import operation, operations
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.ops.axes import normal_axes
 from limpid.ops.cast import astype
 from limpid.ops.cumulative import cumprod
 from limpid.ops.layout import broadcast_to, reshape
 from limpid.ops.precision import counted, floating, widened
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 Axes = tuple[int, ...]
 LONG = 512  # rows from which on they are summed in blocks
@@ -98,20 +98,20 @@ def reduction(
 
 def reduce_over(primitive: Primitive, x: Any, axis: Any, keepdims: Any, **params: Any) -> Any:
     """Call a reduction with the axes normalised."""
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     return primitive(x, axis=normal_axes(axis, len(x.shape)), keepdims=bool(keepdims), **params)
 
 
 def reduce_some(primitive: Primitive, x: Any, axis: Any, keepdims: Any, **params: Any) -> Any:
     """The same where no elements have no result: ShapeError for an axis of extent 0."""
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     axes = normal_axes(axis, len(x.shape))
     if 0 in x.shape:
         for empty in axes:
             if x.shape[empty] == 0:
                 raise ShapeError(
                     f"{primitive.name}: axis {empty} of shape {x.shape} has no elements, and "
-                    f"there is no {primitive.name} of none\n  at {describe(capture())}"
+                    f"there is no {primitive.name} of none{here()}"
                 )
     return primitive(x, axis=axes, keepdims=bool(keepdims), **params)
 

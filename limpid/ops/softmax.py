@@ -15,7 +15,7 @@ from limpid.ops.axes import normal_axes
 from limpid.ops.elementary import exp
 from limpid.ops.precision import floating, floats, widened
 from limpid.ops.reduce import Axes, reduce_over, reduced_shape, reduction, sum
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 def _mixed(x: Spec, *, axis: Axes) -> Relation:
@@ -117,7 +117,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     >>> limpid.softmax(limpid.tensor([1000.0, 1000.0, -1000.0]))
     tensor([0.5, 0.5, 0. ])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     return _softmax(x, axis=normal_axes(axis, len(x.shape)))
 
 
@@ -129,5 +129,5 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     >>> limpid.log_softmax(limpid.tensor([0.0, 1000.0]))
     tensor([-1000.,     0.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     return _log_softmax(x, axis=normal_axes(axis, len(x.shape)))

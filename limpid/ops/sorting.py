@@ -22,7 +22,7 @@ from limpid.ops.axes import normal_axis
 from limpid.ops.cumulative import along
 from limpid.ops.gather import scatter_along_axis, take_along_axis
 from limpid.ops.reduce import constant, reduce_some
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 def _mixed(x: Spec, *, axis: int, **params: Any) -> Relation:
@@ -190,7 +190,7 @@ def topk(x: Any, k: int, axis: int = -1, *, largest: bool = True) -> tuple[Any, 
     >>> limpid.topk(limpid.tensor([3.0, 1.0, 2.0]), 2)
     (tensor([3., 2.]), tensor([0, 2]))
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     axis = normal_axis(axis, len(x.shape))
     count = normal_count(k)
     if not 0 <= count <= x.shape[axis]:

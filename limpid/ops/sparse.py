@@ -19,7 +19,7 @@ from limpid.differentiation.relation import Relation
 from limpid.errors import IndexingError, ShapeError
 from limpid.graph.dtype import result_type
 from limpid.graph.node import Array, Spec
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 
 GATHERED = 1 << 22  # bytes
 
@@ -28,9 +28,7 @@ def check_places(name: str, indices: Array, extent: int) -> None:
     """Raise IndexingError for an index that is neither in [0, extent) nor −1."""
     if indices.size and (indices.min() < -1 or indices.max() >= extent):
         wrong = indices[(indices < -1) | (indices >= extent)]
-        raise IndexingError(
-            f"{name}: index {wrong.flat[0]} is out of range for {extent}, at {describe(capture())}"
-        )
+        raise IndexingError(f"{name}: index {wrong.flat[0]} is out of range for {extent}{here()}")
 
 
 def chunks(count: int, bytes_each: int) -> Iterator[slice]:

@@ -32,7 +32,7 @@ from limpid.ops.reduce import (
     share,
     total,
 )
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 def _extent(x: Any, axis: Axes) -> int:
@@ -313,7 +313,7 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
     if isinstance(ord, bool) or not isinstance(ord, int | float | np.number) or ord != ord:
         raise ArgumentError(f"the order of a vector norm is a number, not {ord!r}")
     if ord == 0:
-        x = x if isinstance(x, Tensor) else to_array(x)
+        x = operand(x)
         return astype(count_nonzero(x, axis, keepdims), floating(as_dtype(x.dtype)))
     reduce = reduce_some if ord == np.inf or ord < 0 else reduce_over
     return reduce(_norm, x, axis, keepdims, ord=float(ord))
@@ -326,7 +326,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     >>> limpid.norm(limpid.tensor([[3.0, 1.0], [0.0, 4.0]]), ord=1, axis=1)
     tensor([4., 4.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     axes = normal_axes(axis, len(x.shape))
     if ord is None or (ord == "fro" and len(axes) == 2):
         return vector_norm(x, axes, keepdims)

@@ -117,16 +117,15 @@ def _distribution(
 ) -> Array:
     storage = as_dtype(dtype).storage
     index, weights, total = row_weights(target, weight, classes, ignore_index, storage)
+    counted = read_classes(target, classes, ignore_index)[1]
+    rows = np.arange(index.size) if counted is None else np.flatnonzero(counted)
+    divisor = (total or np.nan) if reduction == "mean" else 1
+    share: Any = 1.0 - label_smoothing
     q = np.zeros((index.size, classes), storage)
-    share: Any = 1.0 - label_smoothing if weights is None else (1.0 - label_smoothing) * weights
-    q[np.arange(index.size), index] = share
+    q[rows, index[rows]] = (share if weights is None else share * weights[rows]) / divisor
     if label_smoothing:
         smooth: Any = weight[0].astype(storage) if weight else np.ones(classes, storage)
-        smooth = smooth * (label_smoothing / classes)
-        valid = read_classes(target, classes, ignore_index)[1]
-        q += smooth if valid is None else smooth * valid[:, None]
-    if reduction == "mean":
-        q /= total or np.nan
+        q[rows] += smooth * (label_smoothing / classes) / divisor
     return unrows(q, (*target.shape[:axis], classes, *target.shape[axis:]), axis)
 
 

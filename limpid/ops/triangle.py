@@ -15,7 +15,7 @@ from limpid.graph.registry import operation
 from limpid.ops.axes import normal_axis
 from limpid.ops.layout import moveaxis
 from limpid.ops.reduce import sum
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 def _triangle(name: str, forward: Any) -> Primitive:
@@ -85,7 +85,7 @@ _from_diagonal: Primitive = linear(
 
 
 def _matrices(x: Any, name: str) -> Any:
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if len(x.shape) < 2:
         raise ShapeError(f"{name} needs at least 2 dimensions, not shape {x.shape}")
     return x
@@ -146,7 +146,7 @@ def diag(x: Any, k: int = 0) -> Any:
     tensor([[1, 0],
             [0, 2]])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if len(x.shape) == 2:
         return diagonal(x, k)
     if len(x.shape) != 1:

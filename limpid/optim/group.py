@@ -28,6 +28,8 @@ class Group(dict[str, Any]):
     0.05
     """
 
+    counts_changes = True
+
     def __init__(self, options: Mapping[str, Any]):
         super().__init__()
         self.absent: set[str] = set()
@@ -131,3 +133,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_plain(part) for part in value)
     return value.item() if isinstance(value, Tensor) else value
+
+
+class SlotTable(dict[Any, dict[str, Slot]]):
+    """The slots of each parameter. Others are other state to whoever has recorded a step."""
+
+    def __setitem__(self, parameter: Any, slots: dict[str, Slot]) -> None:
+        Changes.any += 1
+        super().__setitem__(parameter, slots)
+
+    def __delitem__(self, parameter: Any) -> None:
+        Changes.any += 1
+        super().__delitem__(parameter)
+
+    def pop(self, *args: Any) -> Any:
+        """Take the slots of a parameter away."""
+        Changes.any += 1
+        return super().pop(*args)
+
+    def clear(self) -> None:
+        """Take all slots away."""
+        Changes.any += 1
+        super().clear()

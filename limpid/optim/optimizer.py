@@ -12,7 +12,7 @@ from limpid.graph.changes import Changes
 from limpid.graph.context import context, enable_grad
 from limpid.graph.registry import operations
 from limpid.graph.source import capture
-from limpid.optim.group import Group, labelled
+from limpid.optim.group import Group, SlotTable, labelled
 from limpid.optim.memory import keep_freed_memory
 from limpid.optim.state import load_state, save_state
 from limpid.tensor import Buffer, Slot, Tensor
@@ -34,11 +34,13 @@ class Optimizer:
     step is recorded.
     """
 
+    made_when_needed = ("state",)  # attributes that a step adds to without changing its meaning
+
     def __init__(self, params: Any, defaults: Mapping[str, Any]):
         keep_freed_memory()
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
-        self.state: dict[Slot, dict[str, Slot]] = {}
+        self.state: dict[Slot, dict[str, Slot]] = SlotTable()
         for group in _groups(params):
             self.add_param_group(group)
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import limpid.nn.functional as functional
 from limpid.errors import DataError
-from limpid.nn import activations, init
+from limpid.nn import init
 from limpid.nn.containers import Sequential, Unflatten
-from limpid.nn.dropout import Dropout
-from limpid.nn.linear import Linear
+from limpid.nn.layers import activations
+from limpid.nn.layers.dropout import Dropout
+from limpid.nn.layers.linear import Linear
 from limpid.nn.models.lenets import LeNet
 from limpid.nn.module import Module
 from limpid.optim import SGD, Adam, AdamW, Optimizer

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from limpid.errors import ArgumentError
+from limpid.errors import ArgumentError, InPlaceError
 from limpid.graph.context import context, recording_into, scope
 from limpid.graph.dtype import result_type
 from limpid.graph.graph import Graph, is_reference
 from limpid.graph.node import NO_PARAMS, Leaf, Node, Spec, reachable, spec_of
 from limpid.graph.registry import operations
+from limpid.graph.source import capture, describe
 from limpid.ops.cast import stop_gradient
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand
 from limpid.transforms.nesting import Rebuild
 from limpid.transforms.recording import Recorder
 
@@ -71,6 +72,16 @@ class BodyRecorder(Recorder):
         raise ArgumentError(
             f".backward() or .grad inside the body of a recorded {self.what}: the gradient would "
             "be left outside it\nremedy: limpid.grad in the body, and return what it gives"
+        )
+
+    def rebind(self, tensor: Tensor) -> None:
+        """A tensor from outside can't be left standing for a node of the body."""
+        if tensor.node is not None and self.has_made(tensor.node):
+            return
+        raise InPlaceError(
+            f"the body of a recorded {self.what} changes a tensor of shape {tensor.shape} from "
+            f"outside in place, at {describe(capture())}\nremedy: return the new value; a scan "
+            "carries it from one iteration to the next"
         )
 
     def entry(self, slot: Tensor) -> Tensor:
@@ -161,7 +172,7 @@ def given(leaves: Iterable[Any]) -> list[Any]:
 def settled(leaves: Sequence[Any], like: Sequence[Any] = ()) -> list[Any]:
     """Leaves as arrays and tensors: float numbers in the float type of the leaves beside them."""
     strong = [x for x in (*leaves, *like) if not is_number(x)]
-    strong = [x if isinstance(x, Tensor) else to_array(x) for x in strong]
+    strong = [operand(x) for x in strong]
     kinds = [leaf_spec(x).dtype for x in strong]
     as_tensor = any(isinstance(x, Tensor) for x in strong)
     settled_leaves = []
@@ -171,7 +182,7 @@ def settled(leaves: Sequence[Any], like: Sequence[Any] = ()) -> list[Any]:
             kind = result_type([x, *floats]).storage if isinstance(x, float) else None
             array = np.asarray(x, kind)
             x = Tensor(None, 0, array) if as_tensor else array
-        settled_leaves.append(x if isinstance(x, Tensor) else to_array(x))
+        settled_leaves.append(operand(x))
     return settled_leaves
 
 

@@ -22,7 +22,7 @@ from limpid.graph.graph import Graph, is_reference
 from limpid.graph.node import Array, Node, Spec, reachable
 from limpid.graph.registry import operation
 from limpid.ops.state import assign
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand
 from limpid.transforms.body import (
     Trace,
     alias,
@@ -186,7 +186,7 @@ def cond(
     >>> y = limpid.cond(x < 0, lambda x: -x, lambda x: x * x, x); y.backward(); x.grad.item()
     -1.0
     """
-    predicate = predicate if isinstance(predicate, Tensor) else to_array(predicate)
+    predicate = operand(predicate)
     if predicate.size != 1:
         raise ShapeError(f"cond: the predicate must be one value, not {leaf_spec(predicate)}")
     leaves, rebuild = flatten(operands)

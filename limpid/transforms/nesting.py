@@ -13,22 +13,24 @@ Rebuild = Callable[[Iterator[Any]], Any]
 Items = list[tuple[Any, Any]]  # (key, part)
 
 
-def flatten(value: Any, path: str = "") -> tuple[list[tuple[str, Any]], Rebuild]:
+def flatten(
+    value: Any, path: str = "", whole: Callable[[Any], bool] | None = None
+) -> tuple[list[tuple[str, Any]], Rebuild]:
     """The leaves with their paths, in order, and a function that rebuilds from new leaves.
 
     None is part of the structure, not a leaf. Dataclass instances, named tuples and kinds of dict
-    are rebuilt as what they were.
+    are rebuilt as what they were. `whole` says what is a leaf though it may be one of these.
     """
     if value is None:
         return [], lambda leaves: None
-    taken = _apart(value)
+    taken = None if whole is not None and whole(value) else _apart(value)
     if taken is None:
         return [(path, value)], next
     items, build = taken
     leaves: list[tuple[str, Any]] = []
     rebuilds: list[Rebuild] = []
     for key, part in items:
-        found, rebuild = flatten(part, _below(path, key))
+        found, rebuild = flatten(part, _below(path, key), whole)
         leaves.extend(found)
         rebuilds.append(rebuild)
     return leaves, lambda rest: build([rebuild(rest) for rebuild in rebuilds])

@@ -6,8 +6,8 @@ read or assigned; a gradient left in `.grad` is state, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,17 +42,54 @@ class GradientStorage:
         self.node.retained[0] = None if value is None else Tensor(None, 0, np.asarray(value))
 
 
+class Kept(dict[int, Any]):
+    """The `.grad` of a leaf in a recording, and whether the one from before has been looked at."""
+
+    looked_at = False
+    replaced = False
+
+    def __bool__(self) -> bool:
+        return True  # so that `get` is asked
+
+    def get(self, key: int, default: Any = None) -> Any:
+        """The gradient, or None."""
+        self.looked_at |= not self.replaced
+        return super().get(key, default)
+
+    def __setitem__(self, key: int, gradient: Any) -> None:
+        self.replaced = True
+        super().__setitem__(key, gradient)
+
+
+class Rebound(NamedTuple):
+    """A tensor from outside that `t += …` let stand for another node: what it was before."""
+
+    tensor: Tensor
+    node: Node | None
+    output: int
+    value: Any
+
+    def restore(self) -> None:
+        """Be as before."""
+        self.tensor.node, self.tensor.index = self.node, self.output
+        self.tensor._value = self.value
+
+
 class Recorder:
     """What a recording has met: slots and their present values, gradients."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[str] = ()) -> None:
         self.first = next_number()  # nodes with larger numbers were made by this recording
         self.own: set[Node] = set()
         self.now: dict[Node, Tensor] = {}  # slot → its value at this point of the program
+        self.taken = set(names)  # by inputs
         self.slots: dict[str, Node] = {}
+        self.names: dict[Node, str] = {}  # of slots
+        self.required: dict[Node, bool] = {}  # slot → whether it required a gradient when it was met
         self.writes: dict[str, Tensor] = {}
-        self.kept: dict[Node, dict[int, Any]] = {}  # leaf → its .grad, by output number
+        self.kept: dict[Node, Kept] = {}  # leaf → its .grad, by output number
         self.leaves: dict[Node, Node] = {}  # what an assigned slot stands for now → the slot
+        self.rebound: dict[int, Rebound] = {}
 
     def note(self, node: Node) -> None:
         """A node was made by this recording."""
@@ -83,7 +120,7 @@ class Recorder:
             if self._is_constant(tensor, node):
                 self.now[node] = Tensor(None, 0, own(tensor.value))
                 return self.now[node]
-            return self._add_slot(tensor, node)
+            return self._add_slot(node)
         if tensor.requires_grad:
             raise CutError(
                 f"a computed tensor {tensor.spec} that carries a gradient was used in a recording, "
@@ -94,27 +131,33 @@ class Recorder:
 
     def _is_constant(self, tensor: Tensor, node: Node) -> bool:
         """Whether the recorded function made this leaf itself, as zeros, and not as state."""
-        inside = node.number > self.first
-        return inside and not isinstance(tensor, Slot) and not tensor.requires_grad
+        plain = not isinstance(tensor, Slot) and not tensor.requires_grad
+        return plain and self.has_made(node)
 
-    def _add_slot(self, tensor: Tensor, node: Node) -> Tensor:
-        label = getattr(node.op, "label", None) or "state"
-        name, number = label, 1
-        while name in self.slots:
-            number += 1
-            name = f"{label}_{number}"
-        self.slots[name] = node
-        self.own.add(node)
+    def _add_slot(self, node: Node) -> Tensor:
+        self._name(node, getattr(node.op, "label", None) or "state")
+        self.required[node] = node.requires_grad
         self.now[node] = Tensor(node, 0, None)
         return self.now[node]
+
+    def _name(self, node: Node, label: str) -> None:
+        """A slot has a name that nothing else has."""
+        name, number = label, 1
+        while name in self.taken:
+            number += 1
+            name = f"{label}_{number}"
+        self.taken.add(name)
+        self.slots[name] = node
+        self.names[node] = name
+        self.own.add(node)
 
     def assign(self, slot: Tensor, value: Tensor) -> None:
         """The slot has this value from here on."""
         assert slot.node is not None
         self.current(slot)
-        if slot.node not in self.slots.values():
-            self._add_slot(slot, slot.node)
-        name = next(n for n, node in self.slots.items() if node is slot.node)
+        if slot.node not in self.names:
+            self._add_slot(slot.node)
+        name = self.names[slot.node]
         self.now[slot.node] = self.writes[name] = self._new_leaf(slot.node, value)
 
     def _new_leaf(self, slot: Node, value: Tensor) -> Tensor:
@@ -131,15 +174,24 @@ class Recorder:
         node = self.leaves.get(node, node)
         if node not in self.kept:
             held = node.retained.get(0) if node.retained else None
-            self.kept[node] = {}
+            self.kept[node] = Kept()
             if held is not None:
                 name = f"{getattr(node.op, 'label', None) or 'state'}.grad"
                 leaf = Leaf(name, GradientStorage(node))
-                slot = Node(leaf, (), (), NO_PARAMS, node.outputs, "", None, None, False)
-                self.slots[name] = slot
-                self.own.add(slot)
-                self.kept[node][0] = Tensor(slot, 0, None)
+                slot = Node(leaf, (), (), NO_PARAMS, (held.spec,), "", None, None, False)
+                self._name(slot, name)
+                self.kept[node].update({0: Tensor(slot, 0, None)})
         return self.kept[node]
+
+    def rebind(self, tensor: Tensor) -> None:
+        """A tensor with a value is about to stand for another node."""
+        if tensor.node is None or not self.has_made(tensor.node):
+            before = Rebound(tensor, tensor.node, tensor.index, tensor._value)
+            self.rebound.setdefault(id(tensor), before)
+
+    def has_made(self, node: Node) -> bool:
+        """Whether this leaf was made since the recording began."""
+        return node.number > self.first
 
     def references(self, values: list[Any]) -> tuple[Any, ...]:
         """Graph references of results: tensors of this recording, or constants."""

@@ -17,9 +17,10 @@ from limpid.graph.context import context, scope
 from limpid.graph.graph import Graph
 from limpid.graph.node import Spec
 from limpid.graph.registry import operation
+from limpid.ops.axes import integer
 from limpid.ops.join import stack, unstack
 from limpid.ops.state import assign
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, operand
 from limpid.transforms.body import (
     Trace,
     alias,
@@ -101,9 +102,7 @@ def _length(xs: Nest, length: Any) -> int:
             raise ShapeError(f"scan: {_named('xs', path)} is 0-d: there is no axis to go along")
         extents[_named("xs", path)] = x.shape[0]
     if length is not None:
-        if not hasattr(length, "__index__") or length.__index__() < 0:
-            raise ArgumentError(f"scan: length must be 0 or more, not {length!r:.40}")
-        extents["length"] = int(length.__index__())
+        extents["length"] = integer(length, "scan: length")
     if not extents:
         raise ArgumentError("scan: without xs, length must say how many iterations there are")
     if len(set(extents.values())) > 1:
@@ -167,7 +166,7 @@ def _same_spec(x: Any, spec: Spec, name: str) -> Any:
         number = np.asarray(x)
         if np.can_cast(number.dtype, spec.dtype.storage, "same_kind"):
             return number.astype(spec.dtype.storage)
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     now = leaf_spec(x)
     if now != spec:
         kind = ShapeError if now.shape != spec.shape else DTypeError

@@ -126,6 +126,17 @@ def test_many_sizes(align: bool) -> None:
                 np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+def test_antialiasing_leaves_an_axis_of_the_same_extent_alone(mode: str) -> None:
+    """Whatever the scale says; in PyTorch it is so in the forward pass, not in the backward one."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 9, 8))
+    for scales in [(1.05, 1.1), (0.6, 1.009)]:
+        mine = F.interpolate(x, scale_factor=scales, mode=mode, antialias=True)
+        given = torch.from_numpy(x)
+        theirs = T.interpolate(given, scale_factor=scales, mode=mode, antialias=True)
+        np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])

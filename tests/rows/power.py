@@ -3,6 +3,7 @@
 import numpy as np
 
 import limpid
+from limpid.ops.power import root
 from tests.table import Row, away, integers, normal, positive
 
 
@@ -32,4 +33,7 @@ ROWS = [
     by_number(1.7, positive(2, 0)),
     by_number(1, away(3), order=1),
     by_number(0, away(3), order=1),
+    *[Row("root", lambda x, p=p: root(x, power=p), (positive(3, 4),),
+          lambda x, p=p: np.power(x, 1 / p), lambda t, x, p=p: x ** (1 / p), label=f"of power {p}")
+      for p in (2.0, 3.0, 0.5, -1.5)],
 ]  # fmt: skip

@@ -42,6 +42,7 @@ from limpid.nn.functional.adaptive_pooling import (
     global_avg_pool,
     global_max_pool,
 )
+from limpid.nn.functional.cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 from limpid.nn.functional.class_losses import (
     cross_entropy,
     multi_margin_loss,
@@ -62,9 +63,6 @@ from limpid.nn.functional.convolution import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
-    locally_connected,
-    map_conv,
-    map_conv_transpose,
 )
 from limpid.nn.functional.dropout import (
     alpha_dropout,
@@ -82,8 +80,8 @@ from limpid.nn.functional.fractional_pooling import (
     fractional_max_pool3d,
     fractional_max_pool3d_with_indices,
 )
-from limpid.nn.functional.layers import bilinear, linear, one_hot
 from limpid.nn.functional.likelihood_losses import gaussian_nll_loss, poisson_nll_loss
+from limpid.nn.functional.linear import bilinear, linear, one_hot
 from limpid.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -125,7 +123,6 @@ from limpid.nn.functional.pooling import (
     max_pool3d,
     max_pool3d_with_indices,
 )
-from limpid.nn.functional.recurrent import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 from limpid.nn.functional.resampling import (
     affine_grid,
     channel_shuffle,
@@ -141,12 +138,13 @@ from limpid.nn.functional.similarity import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from limpid.nn.functional.sparse import index_linear, sparse_linear
+from limpid.nn.functional.sparse_linear import index_linear, sparse_linear
 from limpid.nn.functional.unpooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
 )
+from limpid.nn.functional.unshared import locally_connected, map_conv, map_conv_transpose
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -8,7 +8,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from limpid.errors import ArgumentError
+from limpid.differentiation.elementwise import broadcast
+from limpid.differentiation.failure import name_errors
+from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.dtype import as_dtype
 from limpid.ops import activation, rectifier
 from limpid.ops import softmax as normalisation
@@ -17,7 +19,7 @@ from limpid.ops.cast import astype
 from limpid.ops.elementary import tanh
 from limpid.ops.random import uniform
 from limpid.ops.rectifier import celu, elu, leaky_relu, prelu, relu, relu6, selu, threshold
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
@@ -48,6 +50,7 @@ def softshrink(input: Any, lambd: float = 0.5) -> Any:
     return rectifier.soft_shrink(input, lambd)
 
 
+@name_errors
 def rrelu(
     input: Any,
     lower: float = 1 / 8,
@@ -70,9 +73,12 @@ def rrelu(
     tensor([-0.5,  2. ])
     """
     if not lower <= upper:
-        raise ArgumentError(f"rrelu: lower must not exceed upper, but {lower} > {upper}")
-    input = input if isinstance(input, Tensor) else to_array(input)
+        raise ArgumentError(f"lower must not exceed upper, but {lower} > {upper}")
+    input = operand(input)
     if noise is not None:
+        noise = operand(noise)
+        if broadcast(input.shape, noise.shape) != input.shape:
+            raise ShapeError(f"noise of shape {noise.shape} does not fit an input of {input.shape}")
         return rectifier.sloped_relu(input, noise)
     if not training:
         return leaky_relu(input, (lower + upper) / 2)
@@ -128,5 +134,5 @@ def _class_axis(name: str, input: Any, dim: int | None) -> int:
 
 
 def _typed(input: Any, dtype: Any) -> Any:
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     return input if dtype is None else astype(input, dtype)

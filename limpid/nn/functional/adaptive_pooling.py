@@ -13,7 +13,8 @@ from typing import Any
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ShapeError
-from limpid.nn.functional.pooling import averaged, floating, spatial
+from limpid.nn.functional.pooling import averaged, spatial
+from limpid.ops.cast import as_floats
 from limpid.ops.index import get_item
 from limpid.ops.layout import reshape
 from limpid.ops.statistics import mean
@@ -21,7 +22,7 @@ from limpid.ops.windows.bin_max import adaptive_edges, max_of_bins
 from limpid.ops.windows.geometry import Extents, per_axis
 from limpid.ops.windows.max_pool import max_pool, window_positions
 from limpid.ops.windows.resample import resample
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 @name_errors
@@ -127,7 +128,7 @@ def global_avg_pool(input: Any) -> Any:
     tensor([[3.]])
     """
     x = _with_places(input)
-    return mean(floating(x), axis=tuple(range(2, x.ndim)))
+    return mean(as_floats(x), axis=tuple(range(2, x.ndim)))
 
 
 @name_errors
@@ -146,14 +147,14 @@ def global_max_pool(input: Any) -> Any:
 
 
 def _with_places(input: Any) -> Any:
-    x = input if isinstance(input, Tensor) else to_array(input)
+    x = operand(input)
     if x.ndim < 3 or 0 in x.shape[2:]:
         raise ShapeError(f"the input has axes (N, C, *spatial), not empty, but is {x.shape}")
     return x
 
 
 def _adaptive_avg(rank: int, input: Any, output_size: Any) -> Any:
-    x = floating(spatial(input, rank))
+    x = as_floats(spatial(input, rank))
     before, extents = x.shape[:-rank], x.shape[-rank:]
     out = _output_size(output_size, extents)
     if not all(out):

@@ -6,20 +6,14 @@ from typing import Any
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, NoGradientError, ShapeError
-from limpid.graph.dtype import as_dtype, default_float
-from limpid.nn.functional.losses import check_reduction, operand, paired, reduced
+from limpid.graph.dtype import as_dtype
+from limpid.nn.functional.losses import check_reduction, paired, reduced
 from limpid.ops import class_losses, losses
-from limpid.ops.cast import astype
+from limpid.ops.cast import as_floats
 from limpid.ops.gather import take
 from limpid.ops.multilabel import multilabel_hinge
 from limpid.ops.statistics import mean
-from limpid.tensor import Tensor
-
-
-def _scores(x: Any) -> Any:
-    """Scores as floats."""
-    x = operand(x)
-    return x if x.dtype.kind in ("float", "f") else astype(x, default_float())
+from limpid.tensor import Tensor, operand
 
 
 def _class_weights(weight: Any) -> tuple[Any, ...]:
@@ -39,6 +33,7 @@ def _class_axis(input: Any) -> int:
     return 0 if input.ndim == 1 else 1
 
 
+@name_errors
 def cross_entropy(
     input: Any,
     target: Any,
@@ -64,12 +59,12 @@ def cross_entropy(
     >>> limpid.nn.functional.cross_entropy(scores, limpid.tensor([0, 1]))
     tensor(0.4100376)
     """
-    input, target = _scores(input), operand(target)
+    input, target = as_floats(input), operand(target)
     check_reduction(reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"label_smoothing must be from 0 to 1, not {label_smoothing}")
     axis = _class_axis(input)
-    if target.dtype.kind in ("f", "float"):
+    if as_dtype(target.dtype).kind == "float":
         return _soft_cross_entropy(input, target, weight, axis, reduction, label_smoothing)
     return class_losses.cross_entropy(
         input,
@@ -92,6 +87,7 @@ def _soft_cross_entropy(
     return class_losses.soft_cross_entropy(input, q, axis=axis, reduction=reduction)
 
 
+@name_errors
 def nll_loss(
     input: Any,
     target: Any,
@@ -107,7 +103,7 @@ def nll_loss(
     >>> limpid.nn.functional.nll_loss(limpid.tensor([[-0.1, -2.0]]), limpid.tensor([1]))
     tensor(2.)
     """
-    input, target = _scores(input), operand(target)
+    input, target = as_floats(input), operand(target)
     check_reduction(reduction)
     return class_losses.nll(
         input,
@@ -119,6 +115,7 @@ def nll_loss(
     )
 
 
+@name_errors
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -140,6 +137,7 @@ def multi_margin_loss(
     return _multi_hinge(input, target, p, margin, weight, reduction, average=True)
 
 
+@name_errors
 def multiclass_hinge_loss(
     input: Any, target: Any, margin: float = 1.0, reduction: str = "mean"
 ) -> Any:
@@ -158,20 +156,23 @@ def multiclass_hinge_loss(
 def _multi_hinge(
     input: Any, target: Any, p: int, margin: float, weight: Any, reduction: str, average: bool
 ) -> Any:
-    input, target = _scores(input), operand(target)
+    input, target = as_floats(input), operand(target)
     check_reduction(reduction)
     if p not in (1, 2):
         raise ArgumentError(f"p must be 1 or 2, not {p}")
     if input.ndim not in (1, 2):
         raise ShapeError(f"scores must have shape (N, C) or (C), not {input.shape}")
-    inner = reduction if weight is None else "none"
+    factors = _class_weights(weight)
+    if factors and factors[0].shape != input.shape[-1:]:
+        raise ShapeError(f"there are {input.shape[-1]} classes but weights of {factors[0].shape}")
+    inner = "none" if factors else reduction
     each = class_losses.multi_hinge(
         input, target, p=int(p), margin=float(margin), average=average, reduction=inner
     )
-    for factors in _class_weights(weight):
-        factors = factors.astype(as_dtype(input.dtype).storage)
-        return reduced(each, take(factors, target, axis=0), reduction)
-    return each
+    if not factors:
+        return each
+    factor = factors[0].astype(as_dtype(input.dtype).storage)
+    return reduced(each, take(factor, target, axis=0), reduction)
 
 
 @name_errors
@@ -190,7 +191,7 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> 
     tensor(0.85)
     """
     check_reduction(reduction)
-    return multilabel_hinge(_scores(input), operand(target), reduction=reduction)
+    return multilabel_hinge(as_floats(input), operand(target), reduction=reduction)
 
 
 @name_errors
@@ -208,7 +209,7 @@ def multilabel_soft_margin_loss(
     tensor(0.6931472)
     """
     check_reduction(reduction)
-    input, target = paired(_scores(input), target, "multilabel_soft_margin_loss")
+    input, target = paired(as_floats(input), target)
     _class_axis(input)
     each = reduced(losses.binary_cross_entropy_with_logits(input, target, 1), weight, "none")
     return reduced(mean(each, axis=-1), None, reduction)

@@ -6,12 +6,13 @@ from typing import Any
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ShapeError
-from limpid.nn.functional.pooling import check_norm, floating, root, spatial, window_of
+from limpid.nn.functional.pooling import check_norm, root, spatial, window_of
 from limpid.ops import affine
+from limpid.ops.cast import as_floats
 from limpid.ops.layout import reshape
 from limpid.ops.windows.average_pool import sum_pool
 from limpid.ops.windows.geometry import Extents, output_extents, per_axis
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 @name_errors
@@ -46,7 +47,7 @@ def feature_lp_pool(input: Any, norm_type: float, width: int, stride: int = 1) -
     """(Σ xᵖ)^(1/p) over `width` neighbouring channels: (N, C, …) → (N, (C − width)/stride + 1, …).
 
     norm_type  p; powers keep the sign, so odd p want positive x; where the sum is 0 the gradient
-               is 0
+               is 0, unless p = 1
 
     The channels are axis 1, or axis 0 where that is the only one. Source: FeatureLPPooling in
     Torch 7.
@@ -55,7 +56,7 @@ def feature_lp_pool(input: Any, norm_type: float, width: int, stride: int = 1) -
     >>> limpid.nn.functional.feature_lp_pool(limpid.tensor([[3.0, 4.0, 0.0]]), 2, 2)
     tensor([[5., 4.]])
     """
-    x = floating(input if isinstance(input, Tensor) else to_array(input))
+    x = as_floats(input)
     if not x.ndim:
         raise ShapeError("the input has axes (N, C, …) or (C), but is a single number")
     check_norm(norm_type)
@@ -75,9 +76,9 @@ def _subsampling(
     rank: int, input: Any, weight: Any, bias: Any, kernel_size: Any, stride: Any
 ) -> Any:
     x = spatial(input, rank)
-    weight = weight if isinstance(weight, Tensor) else to_array(weight)
-    bias = bias if isinstance(bias, Tensor) else to_array(bias)
-    affine.check_type(f"subsampling{rank}d", x, weight)
+    weight = operand(weight)
+    bias = operand(bias)
+    affine.check_type(x, weight)
     channels: Extents = x.shape[-rank - 1 : -rank]
     if not weight.shape == bias.shape == channels:
         raise ShapeError(

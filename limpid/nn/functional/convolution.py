@@ -7,21 +7,17 @@ shapes do not fit and ArgumentError for impossible strides, paddings, dilations 
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
-
-import numpy as np
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
 from limpid.ops import affine
-from limpid.ops.create import zeros
-from limpid.ops.gather import scatter_add
-from limpid.ops.layout import reshape, swapaxes
+from limpid.ops.axes import integer
+from limpid.ops.layout import reshape
 from limpid.ops.pad import pad
 from limpid.ops.windows import conv
-from limpid.ops.windows.geometry import Extents, Padding, paddings, per_axis, span
-from limpid.tensor import Tensor, to_array
+from limpid.ops.windows.geometry import Extents, Padding, check_axes, paddings, per_axis, span
+from limpid.tensor import operand
 
 
 @name_errors
@@ -161,123 +157,6 @@ def conv_transpose3d(
     )
 
 
-@name_errors
-def locally_connected(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1
-) -> Any:
-    """A convolution with other weights at each place, so nothing is shared.
-
-    input (N, in, *W) or (in, *W), weight (*O, out, in, *K), bias (out, *O) → (N, out, *O), for one
-    to three spatial axes.
-
-    >>> import limpid
-    >>> x, w = limpid.tensor([[[1.0, 2.0, 3.0]]]), limpid.tensor([1.0, 0.0, 2.0])
-    >>> limpid.nn.functional.locally_connected(x, w.reshape(3, 1, 1, 1))
-    tensor([[[1., 0., 6.]]])
-    """
-    weight = _operand(weight)
-    if weight.ndim not in (4, 6, 8):
-        raise ShapeError(
-            f"the weight is (*places, out, in, *kernel) for 1, 2 or 3 spatial axes, so it has 4, 6 "
-            f"or 8 axes, not {weight.ndim}"
-        )
-    rank = weight.ndim // 2 - 1
-    x, single = _batched(input, rank)
-    affine.check_type("locally_connected", x, weight)
-    window = _window(rank, weight.shape[-rank:], stride, padding, dilation)
-    y = conv.local_conv(x, weight, **window)
-    return _finished(y if bias is None else y + bias, single)
-
-
-@name_errors
-def map_conv(
-    input: Any,
-    weight: Any,
-    table: Any,
-    out_channels: int,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-) -> Any:
-    """A convolution in which only the channels of a connection table are connected.
-
-    input (N, in, *W) or (in, *W); table (T, 2) of pairs (channel of the input, channel of the
-    output); weight (T, *K), a kernel for each pair; bias (out). Kernels of a pair that is listed
-    twice add up.
-
-    Source: LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition (C3).
-
-    >>> import limpid
-    >>> x, w = limpid.tensor([[[1.0, 2.0], [3.0, 4.0]]]), limpid.tensor([[10.0], [100.0]])
-    >>> limpid.nn.functional.map_conv(x, w, [(0, 0), (1, 0)], 1)
-    tensor([[[310., 420.]]])
-    """
-    x, weight, rank = _mapped(input, weight)
-    full = spread_table(weight, table, x.shape[-rank - 1], out_channels)
-    return FUNCTIONS[rank](x, full, bias, stride, padding, dilation)
-
-
-@name_errors
-def map_conv_transpose(
-    input: Any,
-    weight: Any,
-    table: Any,
-    out_channels: int,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    dilation: Any = 1,
-) -> Any:
-    """A transposed convolution of a connection table, with the arguments of `map_conv`.
-
-    >>> import limpid
-    >>> x, w = limpid.tensor([[[1.0, 2.0]]]), limpid.tensor([[1.0, 10.0]])
-    >>> limpid.nn.functional.map_conv_transpose(x, w, [(0, 0)], 1)
-    tensor([[[ 1., 12., 20.]]])
-    """
-    x, weight, rank = _mapped(input, weight)
-    full = spread_table(weight, table, x.shape[-rank - 1], out_channels)
-    full = swapaxes(full, 0, 1)
-    return TRANSPOSED[rank](x, full, bias, stride, padding, output_padding, 1, dilation)
-
-
-def _mapped(input: Any, weight: Any) -> tuple[Any, Any, int]:
-    """The operands of a connection table's convolution, and the number of spatial axes."""
-    x, weight = _operand(input), _operand(weight)
-    rank = weight.ndim - 1
-    if rank not in FUNCTIONS:
-        raise ShapeError(f"the weight is (T, *kernel), 2 to 4 axes, not {weight.ndim}")
-    if x.ndim not in (rank + 1, rank + 2):
-        raise ShapeError(f"the input has {rank + 1} or {rank + 2} axes, not {x.ndim}")
-    return x, weight, rank
-
-
-def spread_table(weight: Any, table: Any, in_channels: int, out_channels: int) -> Any:
-    """The kernels (T, *K) of a connection table as a whole weight (out, in, *K), 0 elsewhere."""
-    pairs = to_array(table)  # (T, 2)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
-        raise ShapeError(
-            f"a connection table is integers (T, 2), but is {pairs.dtype} of shape {pairs.shape}"
-        )
-    if len(pairs) != weight.shape[0]:
-        raise ShapeError(f"{len(pairs)} connections need as many kernels, not {weight.shape[0]}")
-    for name, column, count in (("input", 0, in_channels), ("output", 1, out_channels)):
-        channels = pairs[:, column]
-        if channels.size and not 0 <= channels.min() <= channels.max() < count:
-            raise ArgumentError(
-                f"a connection table names {name} channel {channels.min()} to {channels.max()}, "
-                f"but there are {count}"
-            )
-    place = pairs[:, 1] * in_channels + pairs[:, 0]  # (T,)
-    size = prod(weight.shape[1:])
-    indices = np.broadcast_to(place[:, None], (len(place), size))
-    flat = zeros((out_channels * in_channels, size), weight.dtype)
-    full = scatter_add(flat, indices, reshape(weight, (len(place), size)), axis=0)
-    return reshape(full, (out_channels, in_channels, *weight.shape[1:]))
-
-
 def _conv(
     rank: int,
     input: Any,
@@ -288,13 +167,12 @@ def _conv(
     dilation: Any,
     groups: int,
 ) -> Any:
-    weight = _operand(weight)
-    _check_weight(rank, weight)
-    x, single = _batched(input, rank)
-    affine.check_type(f"conv{rank}d", x, weight)
-    window = _window(rank, weight.shape[2:], stride, padding, dilation)
-    y = conv.conv(x, weight, **window, groups=_groups(groups))
-    return _finished(_with_bias(y, bias, rank), single)
+    weight = _checked_weight(rank, weight)
+    x, single = batched(input, rank)
+    affine.check_type(x, weight)
+    window = window_params(rank, weight.shape[2:], stride, padding, dilation)
+    y = conv.conv(x, weight, **window, groups=integer(groups, "groups", 1))
+    return finished(_with_bias(y, bias, rank), single)
 
 
 def _conv_transpose(
@@ -308,20 +186,19 @@ def _conv_transpose(
     groups: int,
     dilation: Any,
 ) -> Any:
-    weight = _operand(weight)
-    _check_weight(rank, weight)
-    x, single = _batched(input, rank)
-    affine.check_type(f"conv_transpose{rank}d", x, weight)
+    weight = _checked_weight(rank, weight)
+    x, single = batched(input, rank)
+    affine.check_type(x, weight)
     if isinstance(padding, str):
         raise ArgumentError(f"the padding of a transposed convolution is a number, not {padding!r}")
-    window = _window(rank, weight.shape[2:], stride, padding, dilation)
+    window = window_params(rank, weight.shape[2:], stride, padding, dilation)
     extra = per_axis(output_padding, rank, "output_padding", least=0)
     covered, ends, beyond = _transposed_extents(x.shape[2:], weight.shape[2:], window, extra)
     window["padding"] = tuple((b, a) for (b, _), a in zip(window["padding"], ends))
-    y = conv.conv_input(x, weight, **window, groups=_groups(groups), extents=covered)
+    y = conv.conv_input(x, weight, **window, groups=integer(groups, "groups", 1), extents=covered)
     if any(beyond):
         y = pad(y, ((0, 0), (0, 0), *((0, n) for n in beyond)))
-    return _finished(_with_bias(y, bias, rank), single)
+    return finished(_with_bias(y, bias, rank), single)
 
 
 def _transposed_extents(
@@ -354,7 +231,9 @@ def _transposed_extents(
     return tuple(covered), tuple(ends), tuple(beyond)
 
 
-def _window(rank: int, kernel: Extents, stride: Any, padding: Any, dilation: Any) -> dict[str, Any]:
+def window_params(
+    rank: int, kernel: Extents, stride: Any, padding: Any, dilation: Any
+) -> dict[str, Any]:
     """The params of the primitives."""
     stride = per_axis(stride, rank, "stride")
     dilation = per_axis(dilation, rank, "dilation")
@@ -362,48 +241,36 @@ def _window(rank: int, kernel: Extents, stride: Any, padding: Any, dilation: Any
     return {"stride": stride, "padding": sides, "dilation": dilation}
 
 
-def _operand(x: Any) -> Any:
-    return x if isinstance(x, Tensor) else to_array(x)
+def batched(input: Any, rank: int) -> tuple[Any, bool]:
+    """The input with a batch axis, and whether it had none."""
+    x = operand(input)
+    check_axes(x.shape, rank)
+    single = x.ndim == rank + 1
+    return (reshape(x, (1, *x.shape)) if single else x), single
 
 
-def _check_weight(rank: int, weight: Any) -> None:
+def finished(y: Any, single: bool) -> Any:
+    """The result without the batch axis that the input did not have."""
+    return reshape(y, y.shape[1:]) if single else y
+
+
+def _checked_weight(rank: int, weight: Any) -> Any:
+    weight = operand(weight)
     if weight.ndim != rank + 2:
         raise ShapeError(
             f"the weight has {rank + 2} axes, channels and kernel, but its shape is {weight.shape}"
         )
-
-
-def _batched(input: Any, rank: int) -> tuple[Any, bool]:
-    """The input with a batch axis, and whether it had none."""
-    x = _operand(input)
-    if x.ndim == rank + 2:
-        return x, False
-    if x.ndim == rank + 1:
-        return reshape(x, (1, *x.shape)), True
-    raise ShapeError(
-        f"the input has {rank + 2} axes (N, C, *spatial), or {rank + 1} without a batch, but its "
-        f"shape is {x.shape}"
-    )
-
-
-def _groups(groups: Any) -> int:
-    if isinstance(groups, bool) or not hasattr(groups, "__index__"):
-        raise ArgumentError(f"groups is an integer from 1 on, not {groups!r:.40}")
-    return int(groups.__index__())
+    return weight
 
 
 def _with_bias(y: Any, bias: Any, rank: int) -> Any:
     if bias is None:
         return y
-    bias = _operand(bias)
+    bias = operand(bias)
     if bias.shape != y.shape[1:2]:
         raise ShapeError(f"the bias must have shape {y.shape[1:2]}, not {bias.shape}")
     return y + reshape(bias, (1, -1, *(1,) * rank))
 
 
-def _finished(y: Any, single: bool) -> Any:
-    return reshape(y, y.shape[1:]) if single else y
-
-
-FUNCTIONS = {1: conv1d, 2: conv2d, 3: conv3d}
+CONVOLUTIONS = {1: conv1d, 2: conv2d, 3: conv3d}
 TRANSPOSED = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}

@@ -7,6 +7,7 @@ changes nothing: tensors never alias for writing.
 from __future__ import annotations
 
 from math import sqrt
+from numbers import Real
 from typing import Any
 
 from limpid.differentiation.failure import name_errors
@@ -15,15 +16,16 @@ from limpid.ops.arithmetic import where
 from limpid.ops.cast import astype
 from limpid.ops.random import bernoulli
 from limpid.ops.rectifier import SELU_ALPHA, SELU_SCALE
-from limpid.tensor import Tensor, to_array
+from limpid.ops.windows.geometry import check_axes
+from limpid.tensor import operand
 
 Shape = tuple[int, ...]
 
 
 def check_probability(p: float) -> None:
     """Raise ArgumentError unless p is a probability."""
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"a probability is from 0 to 1, not {p}")
+    if not isinstance(p, Real) or not 0 <= p <= 1:
+        raise ArgumentError(f"a probability is from 0 to 1, not {p!r:.40}")
 
 
 @name_errors
@@ -40,7 +42,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     >>> limpid.nn.functional.dropout(limpid.tensor([1.0, 1.0, 1.0, 1.0]))
     tensor([2., 0., 0., 0.])
     """
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     return _drop(input, p, training, input.shape)
 
 
@@ -56,7 +58,7 @@ def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     tensor([[2., 2., 2.],
             [0., 0., 0.]])
     """
-    return _drop_channels(input, p, training, "L")
+    return _drop_channels(1, input, p, training)
 
 
 @name_errors
@@ -66,13 +68,13 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     PyTorch still reads three axes as (N, C, L), and announces that it will not; for these there is
     `dropout1d`.
     """
-    return _drop_channels(input, p, training, "H, W")
+    return _drop_channels(2, input, p, training)
 
 
 @name_errors
 def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """Whole channels of (N, C, D, H, W) or (C, D, H, W) are 0 with probability p."""
-    return _drop_channels(input, p, training, "D, H, W")
+    return _drop_channels(3, input, p, training)
 
 
 @name_errors
@@ -87,7 +89,7 @@ def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: b
     >>> limpid.nn.functional.alpha_dropout(limpid.tensor([1.0, 2.0]), training=False)
     tensor([1., 2.])
     """
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     return _drop_to_limit(input, p, training, input.shape)
 
 
@@ -99,7 +101,7 @@ def feature_alpha_dropout(
 
     Raises ShapeError for fewer than two axes.
     """
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     if len(input.shape) < 2:
         raise ShapeError(f"the input must have shape (N, C, …), not {input.shape}")
     return _drop_to_limit(input, p, training, _channels(input.shape, 2))
@@ -110,15 +112,10 @@ def _channels(shape: Shape, count: int) -> Shape:
     return (*shape[:count], *(1,) * (len(shape) - count))
 
 
-def _drop_channels(input: Any, p: float, training: bool, axes: str) -> Any:
-    input = input if isinstance(input, Tensor) else to_array(input)
-    rank = len(axes.split())
-    batched = len(input.shape) - rank - 1
-    if batched not in (0, 1):
-        raise ShapeError(
-            f"the input must have shape (N, C, {axes}) or (C, {axes}), not {input.shape}"
-        )
-    return _drop(input, p, training, _channels(input.shape, 1 + batched))
+def _drop_channels(rank: int, input: Any, p: float, training: bool) -> Any:
+    input = operand(input)
+    check_axes(input.shape, rank)
+    return _drop(input, p, training, _channels(input.shape, input.ndim - rank))
 
 
 def _drop(input: Any, p: float, training: bool, shape: Shape) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from limpid.differentiation.failure import in_scope, name_errors
-from limpid.errors import LINE, ArgumentError, IndexingError, ShapeError
-from limpid.graph.context import context, no_grad
+from limpid.errors import ArgumentError, IndexingError, ShapeError
+from limpid.graph.context import no_grad
 from limpid.graph.dtype import as_dtype
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.ops import gather
 from limpid.ops.arithmetic import equal, where
 from limpid.ops.cast import astype, stop_gradient
@@ -22,7 +22,7 @@ from limpid.ops.lookup import bag_argmax, occurrences, row_numbers, scale_gradie
 from limpid.ops.sparse import sparse_matmul
 from limpid.ops.state import assign
 from limpid.ops.statistics import vector_norm
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, known_values, operand
 
 MODES = ("sum", "mean", "max")
 
@@ -141,7 +141,7 @@ def refuse_sparse(sparse: bool) -> None:
 
 def integers(indices: Any) -> Any:
     """Indices as a tensor or array; an empty list is one of integers."""
-    index = indices if isinstance(indices, Tensor) else to_array(indices)
+    index = operand(indices)
     if not index.size and not isinstance(indices, Tensor | np.ndarray):
         return np.zeros(index.shape, np.int64)
     return index
@@ -152,21 +152,21 @@ def check_rows(name: str, index: Any, count: int, least: int = 0, what: str = "r
 
     Negative numbers count from the end elsewhere; here they are nearly always a mistake.
     """
-    if index.dtype.kind not in ("i", "u", "int"):
+    if as_dtype(index.dtype).kind != "int":
         raise IndexingError(
             f"{in_scope(name)}: the number of a {what} is an integer, not {index.dtype}\n"
-            f"remedy: limpid.astype(indices, limpid.int64){LINE}{describe(capture())}"
+            f"remedy: limpid.astype(indices, limpid.int64){here()}"
         )
-    if context.state.recorder is not None or not index.size:
+    values = known_values(index)
+    if values is None or not values.size:
         return
-    values = index.value if isinstance(index, Tensor) else index
     low, high = values.min(), values.max()
     if low >= least and high < count:
         return
     kind, wrong = (ArgumentError, low) if low < least else (IndexingError, high)
     raise kind(
         f"{in_scope(name)}: {what} {wrong} was asked for, but there are {count}, numbered from 0"
-        f"{LINE}{describe(capture())}"
+        f"{here()}"
     )
 
 
@@ -187,7 +187,8 @@ def _shorten(weight: Any, index: Any, max_norm: float, norm_type: float) -> None
         rows = gather.take(stop_gradient(weight), index, axis=0)
         length = vector_norm(rows, -1, True, norm_type)
         longer = length > max_norm
-        if context.state.recorder is None and not np.any(longer):
+        values = known_values(longer)
+        if values is not None and not values.any():
             return
         factor = where(longer, max_norm / (length + 1e-7), 1.0)
         assign(weight, set_item(stop_gradient(weight), index, rows * factor))
@@ -209,7 +210,7 @@ def _check_mode(mode: str, per_sample_weights: Any, scale_grad_by_freq: bool) ->
 
 
 def _sample_weights(factors: Any, index: Any, weight: Any) -> Any:
-    factors = factors if isinstance(factors, Tensor) else to_array(factors)
+    factors = operand(factors)
     if factors.shape != index.shape:
         raise ShapeError(
             f"per_sample_weights have shape {factors.shape}, but must have that of "
@@ -235,8 +236,8 @@ def _bags(index: Any, offsets: Any, include_last_offset: bool) -> tuple[Any, Any
 
 def _sizes(offsets: Any, count: int, include_last_offset: bool) -> Any:
     """How many rows each bag has."""
-    offsets = offsets if isinstance(offsets, Tensor) else to_array(offsets)
-    if len(offsets.shape) != 1 or offsets.dtype.kind not in ("i", "u", "int"):
+    offsets = operand(offsets)
+    if len(offsets.shape) != 1 or as_dtype(offsets.dtype).kind != "int":
         raise ArgumentError(
             f"offsets must be integers of shape (B), not {offsets.dtype} of shape {offsets.shape}"
         )
@@ -250,9 +251,9 @@ def _sizes(offsets: Any, count: int, include_last_offset: bool) -> Any:
 
 
 def _check_offsets(ends: Any, count: int) -> None:
-    if context.state.recorder is not None:
+    values = known_values(ends)
+    if values is None:
         return
-    values = ends.value if isinstance(ends, Tensor) else ends
     begins = values[0] == 0 or len(values) == 1
     if not begins or values[-1] != count or (np.diff(values) < 0).any():
         raise ArgumentError(

@@ -12,7 +12,7 @@ from limpid.ops.layout import reshape
 from limpid.ops.windows.geometry import output_extents, per_axis
 from limpid.ops.windows.unfold import fold as fold_windows
 from limpid.ops.windows.unfold import unfold as unfold_windows
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 @name_errors
@@ -63,7 +63,7 @@ def fold(
              [1., 2., 1.]]])
     """
     rank = _rank(output_size) if _rank(output_size) != 2 else _rank(kernel_size)
-    g = input if isinstance(input, Tensor) else to_array(input)
+    g = operand(input)
     extents = per_axis(output_size, rank, "output_size")
     window = _window(rank, kernel_size, dilation, padding, stride)
     kernel = window["kernel"]

@@ -14,7 +14,6 @@ import numpy as np
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.context import context
 from limpid.graph.dtype import as_dtype, default_float
 from limpid.nn.functional.pooling import spatial
 from limpid.ops.cast import astype
@@ -24,7 +23,7 @@ from limpid.ops.layout import reshape
 from limpid.ops.random import uniform
 from limpid.ops.windows.bin_max import max_of_bins
 from limpid.ops.windows.geometry import Extents, per_axis
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import known_values, operand
 
 
 @name_errors
@@ -161,15 +160,12 @@ def _samples(x: Any, rank: int, samples: Any) -> Any:
     dtype = kind if kind.kind == "float" else default_float()
     if samples is None:
         return uniform(shape=shape, dtype=dtype)
-    samples = samples if isinstance(samples, Tensor) else to_array(samples)
+    samples = operand(samples)
     if samples.size != prod(shape):
         raise ShapeError(f"_random_samples have shape {shape}, not {samples.shape}")
-    if context.state.recorder is None and samples.size:
-        values = samples.value if isinstance(samples, Tensor) else samples
-        if not (values.min() >= 0 and values.max() <= 1):
-            raise ArgumentError(
-                f"_random_samples are in [0, 1], not {values.min()} to {values.max()}"
-            )
+    values = known_values(samples)
+    if values is not None and not ((values >= 0) & (values <= 1)).all():
+        raise ArgumentError(f"_random_samples are in [0, 1], not {values.min()} to {values.max()}")
     return astype(reshape(samples, shape), dtype)
 
 

@@ -8,15 +8,14 @@ import numpy as np
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.context import context
 from limpid.graph.dtype import as_dtype
-from limpid.nn.functional.losses import at_least, check_reduction, operand, paired, reduced
+from limpid.nn.functional.losses import at_least, check_reduction, paired, reduced
 from limpid.ops import losses
 from limpid.ops.arithmetic import where
 from limpid.ops.cast import astype
 from limpid.ops.elementary import exp, log
 from limpid.ops.layout import reshape
-from limpid.tensor import Tensor
+from limpid.tensor import known_values, operand
 
 LOG_2_PI = 1.8378770664093453
 
@@ -46,7 +45,7 @@ def gaussian_nll_loss(
     check_reduction(reduction)
     if not eps > 0:
         raise ArgumentError(f"eps must be positive, not {eps}")
-    input, target = paired(input, target, "gaussian_nll_loss")
+    input, target = paired(input, target)
     var = at_least(_variance(var, input), eps)
     each = 0.5 * (log(var) + losses.squared_error(input, target) / var)
     return reduced(each + 0.5 * LOG_2_PI if full else each, None, reduction)
@@ -57,10 +56,9 @@ def _variance(var: Any, input: Any) -> Any:
     if isinstance(var, float | int):
         var = np.full((), var, as_dtype(input.dtype).storage)
     var = operand(var)
-    if context.state.recorder is None:
-        smallest = (var.value if isinstance(var, Tensor) else var).min(initial=0)
-        if smallest < 0:
-            raise ArgumentError(f"a variance is negative: {smallest}")
+    values = known_values(var)
+    if values is not None and values.min(initial=0) < 0:
+        raise ArgumentError(f"a variance is negative: {values.min()}")
     if not var.shape or var.shape == input.shape:
         return var
     if var.shape == input.shape[:-1]:
@@ -74,6 +72,7 @@ def _variance(var: Any, input: Any) -> Any:
     return var
 
 
+@name_errors
 def poisson_nll_loss(
     input: Any,
     target: Any,
@@ -92,7 +91,7 @@ def poisson_nll_loss(
     tensor(1.)
     """
     check_reduction(reduction)
-    input, target = paired(input, target, "poisson_nll_loss")
+    input, target = paired(input, target)
     each = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
         each = each + _stirling(astype(target, input.dtype))

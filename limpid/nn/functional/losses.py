@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.source import capture, describe
 from limpid.ops import losses
 from limpid.ops.arithmetic import equal, where
 from limpid.ops.cast import stop_gradient
@@ -14,11 +14,7 @@ from limpid.ops.comparison import maximum
 from limpid.ops.elementary import abs
 from limpid.ops.reduce import sum
 from limpid.ops.statistics import mean
-from limpid.tensor import Tensor, to_array
-
-
-def operand(x: Any) -> Any:
-    return x if isinstance(x, Tensor) else to_array(x)
+from limpid.tensor import Tensor, operand
 
 
 def reduced(each: Any, weight: Any, reduction: str) -> Any:
@@ -54,7 +50,7 @@ def at_least(x: Any, bound: float) -> Any:
     return x + stop_gradient(maximum(x, bound) - x)
 
 
-def paired(input: Any, target: Any, name: str) -> tuple[Any, Any]:
+def paired(input: Any, target: Any) -> tuple[Any, Any]:
     """Both as operands; ShapeError where broadcasting would pair the wrong elements silently."""
     input = operand(input)
     if isinstance(target, float | int):
@@ -62,13 +58,14 @@ def paired(input: Any, target: Any, name: str) -> tuple[Any, Any]:
     target = operand(target)
     if input.shape != target.shape and target.shape:
         raise ShapeError(
-            f"{name}: the prediction has shape {input.shape} but the target {target.shape}\n"
+            f"the prediction has shape {input.shape} but the target {target.shape}\n"
             "remedy: reshape one of them; broadcasting would pair every prediction with every "
-            f"target\n  at {describe(capture())}"
+            "target"
         )
     return input, target
 
 
+@name_errors
 def mse_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None) -> Any:
     """(input − target)².
 
@@ -78,9 +75,10 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = Non
     >>> limpid.nn.functional.mse_loss(limpid.tensor([1.0, 2.0]), limpid.tensor([0.0, 4.0]))
     tensor(2.5)
     """
-    return _weighted(losses.squared_error(*paired(input, target, "mse_loss")), weight, reduction)
+    return _weighted(losses.squared_error(*paired(input, target)), weight, reduction)
 
 
+@name_errors
 def l1_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None) -> Any:
     """|input − target|, the mean absolute error; its derivative at 0 is 0.
 
@@ -90,9 +88,10 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None
     >>> limpid.nn.functional.l1_loss(limpid.tensor([1.0, 2.0]), limpid.tensor([0.0, 4.0]))
     tensor(1.5)
     """
-    return _weighted(losses.absolute_error(*paired(input, target, "l1_loss")), weight, reduction)
+    return _weighted(losses.absolute_error(*paired(input, target)), weight, reduction)
 
 
+@name_errors
 def huber_loss(
     input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
 ) -> Any:
@@ -106,10 +105,11 @@ def huber_loss(
     """
     if not delta > 0:
         raise ArgumentError(f"delta must be positive, not {delta}")
-    each = losses.huber(*paired(input, target, "huber_loss"), delta=float(delta))
+    each = losses.huber(*paired(input, target), delta=float(delta))
     return reduced(each, weight, reduction)
 
 
+@name_errors
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
     """½d²/beta where |d| < beta, else |d| − ½beta; d = input − target. For beta = 0: |d|.
 
@@ -119,12 +119,13 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     """
     if not beta >= 0:
         raise ArgumentError(f"beta must not be negative, but is {beta}")
-    pair = paired(input, target, "smooth_l1_loss")
+    pair = paired(input, target)
     if not beta:
         return reduced(losses.absolute_error(*pair), None, reduction)
     return reduced(losses.smooth_l1(*pair, beta=float(beta)), None, reduction)
 
 
+@name_errors
 def binary_cross_entropy(
     input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -137,10 +138,11 @@ def binary_cross_entropy(
     >>> limpid.nn.functional.binary_cross_entropy(limpid.tensor([0.5]), limpid.tensor([1.0]))
     tensor(0.6931472)
     """
-    pair = paired(input, target, "binary_cross_entropy")
+    pair = paired(input, target)
     return reduced(losses.binary_cross_entropy(*pair), weight, reduction)
 
 
+@name_errors
 def binary_cross_entropy_with_logits(
     input: Any,
     target: Any,
@@ -157,12 +159,13 @@ def binary_cross_entropy_with_logits(
     >>> f(limpid.tensor([-1000.0]), limpid.tensor([1.0]))
     tensor(1000.)
     """
-    score, label = paired(input, target, "binary_cross_entropy_with_logits")
+    score, label = paired(input, target)
     factor = 1 if pos_weight is None else operand(pos_weight)
     each = losses.binary_cross_entropy_with_logits(score, label, factor)
     return reduced(each, weight, reduction)
 
 
+@name_errors
 def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
     """t·(log t − input), where input holds log-probabilities, target probabilities t.
 
@@ -174,12 +177,13 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     >>> limpid.nn.functional.kl_div(q, limpid.tensor([[1.0, 0.0]]), reduction="batchmean")
     tensor(0.6931472)
     """
-    each = losses.kl_divergence(*paired(input, target, "kl_div"), log_target=bool(log_target))
+    each = losses.kl_divergence(*paired(input, target), log_target=bool(log_target))
     if reduction == "batchmean":
         return sum(each) / (each.shape[0] if each.ndim else 1)
     return reduced(each, None, reduction)
 
 
+@name_errors
 def logistic_loss(input: Any, target: Any = 1, reduction: str = "mean") -> Any:
     """−log σ(target·input) = log(1 + e^(−target·input)), for labels +1 and −1.
 
@@ -189,14 +193,16 @@ def logistic_loss(input: Any, target: Any = 1, reduction: str = "mean") -> Any:
     >>> limpid.nn.functional.logistic_loss(limpid.tensor([0.0]))
     tensor(0.6931472)
     """
-    return reduced(losses.logistic(*paired(input, target, "logistic_loss")), None, reduction)
+    return reduced(losses.logistic(*paired(input, target)), None, reduction)
 
 
+@name_errors
 def soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """log(1 + e^(−target·input)): `logistic_loss` under PyTorch's name."""
-    return logistic_loss(input, target, reduction)
+    return reduced(losses.logistic(*paired(input, target)), None, reduction)
 
 
+@name_errors
 def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
     """max(0, margin − target·input), for labels +1 and −1; not in PyTorch.
 
@@ -204,28 +210,31 @@ def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "m
     >>> limpid.nn.functional.hinge_loss(limpid.tensor([0.5, 2.0]), limpid.tensor([1.0, 1.0]))
     tensor(0.25)
     """
-    each = losses.hinge(*paired(input, target, "hinge_loss"), margin=float(margin))
+    each = losses.hinge(*paired(input, target), margin=float(margin))
     return reduced(each, None, reduction)
 
 
+@name_errors
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
 ) -> Any:
     """max(0, margin − target·(input1 − input2)): target +1 if the first should rank higher."""
-    input1, input2 = paired(input1, input2, "margin_ranking_loss")
-    difference = input1 - input2
-    return hinge_loss(difference, target, margin, reduction)
+    input1, input2 = paired(input1, input2)
+    each = losses.hinge(*paired(input1 - input2, target), margin=float(margin))
+    return reduced(each, None, reduction)
 
 
+@name_errors
 def hinge_embedding_loss(
     input: Any, target: Any, margin: float = 1.0, reduction: str = "mean"
 ) -> Any:
     """input where the target is 1, max(0, margin − input) where it is −1."""
-    input, target = paired(input, target, "hinge_embedding_loss")
+    input, target = paired(input, target)
     apart = losses.hinge(input, 1, margin=float(margin))
     return reduced(where(equal(target, 1), input, apart), None, reduction)
 
 
+@name_errors
 def l1_cost(input: Any, reduction: str = "sum") -> Any:
     """Σ|input|: a pull towards 0, for activations; its derivative at 0 is 0. Not in PyTorch.
 

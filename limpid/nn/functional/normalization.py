@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.context import no_grad
 from limpid.graph.dtype import as_dtype, float16
-from limpid.graph.source import capture, describe
-from limpid.nn.functional.losses import operand
 from limpid.ops.affine import check_type
-from limpid.ops.axes import normal_axis
+from limpid.ops.axes import integer, normal_axis
 from limpid.ops.cast import astype
 from limpid.ops.comparison import clip
 from limpid.ops.elementary import sqrt
@@ -22,8 +21,10 @@ from limpid.ops.layout import reshape
 from limpid.ops.normalization import local_response, standardize, sum_products, upcast
 from limpid.ops.state import assign
 from limpid.ops.statistics import mean, vector_norm
+from limpid.tensor import operand
 
 
+@name_errors
 def batch_norm(
     input: Any,
     running_mean: Any,
@@ -53,8 +54,8 @@ def batch_norm(
     tensor([[-1., -1.],
             [ 1.,  1.]])
     """
-    input = _with_channels("batch_norm", input, running_mean, running_var, weight, bias)
-    _check_eps("batch_norm", eps)
+    input = _with_channels(input, running_mean, running_var, weight, bias)
+    _check_eps(eps)
     channels = (input.shape[1], *(1,) * (len(input.shape) - 2))  # broadcasts against (N, C, …)
     if not training:
         return _by_running(input, running_mean, running_var, weight, bias, eps, channels)
@@ -62,8 +63,7 @@ def batch_norm(
     count = prod([input.shape[i] for i in axes])
     if count == 1:
         raise ShapeError(
-            "batch_norm: training needs more than 1 value per channel, but the input has shape "
-            f"{input.shape}\n  at {describe(capture())}"
+            f"training needs more than 1 value per channel, but the input has shape {input.shape}"
         )
     y, average, var = standardize(
         input, axes, eps, _parameter(weight, channels, 1), _parameter(bias, channels, 0)
@@ -79,12 +79,14 @@ def _by_running(
 ) -> Any:
     """The same with statistics that are known: a scale and a shift for each channel."""
     if running_mean is None or running_var is None:
-        raise ArgumentError("batch_norm: without training, running_mean and running_var are needed")
-    scale = 1 / sqrt(running_var + eps)
+        raise ArgumentError("without training, running_mean and running_var are needed")
+    x, half = upcast(x)
+    scale = 1 / sqrt(upcast(running_var)[0] + eps)
     if weight is not None:
         scale = scale * weight
     y = (x - reshape(running_mean, shape)) * reshape(scale, shape)
-    return y if bias is None else y + reshape(bias, shape)
+    y = y if bias is None else y + reshape(bias, shape)
+    return astype(y, float16) if half else y
 
 
 def _parameter(given: Any, shape: tuple[int, ...], absent: int) -> Any:
@@ -103,6 +105,7 @@ def _follow(running: Any, observed: Any, correction: float, momentum: Any) -> No
         assign(running, running * (1 - momentum) + moved)
 
 
+@name_errors
 def instance_norm(
     input: Any,
     running_mean: Any = None,
@@ -129,14 +132,13 @@ def instance_norm(
     """
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    input = _with_channels("instance_norm", input, running_mean, running_var, weight, bias)
-    _check_eps("instance_norm", eps)
+    input = _with_channels(input, running_mean, running_var, weight, bias)
+    _check_eps(eps)
     axes = tuple(range(2, len(input.shape)))
     count = prod([input.shape[i] for i in axes])
     if count == 1:
         raise ShapeError(
-            "instance_norm: more than 1 value per channel is needed, but the input has shape "
-            f"{input.shape}\n  at {describe(capture())}"
+            f"more than 1 value per channel is needed, but the input has shape {input.shape}"
         )
     channels = (input.shape[1], *(1,) * len(axes))
     y, average, var = standardize(
@@ -148,6 +150,7 @@ def instance_norm(
     return y
 
 
+@name_errors
 def layer_norm(
     input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -164,12 +167,13 @@ def layer_norm(
     tensor([[-1.,  1.],
             [-1.,  1.]])
     """
-    input, axes = _with_last_axes("layer_norm", input, normalized_shape, weight, bias)
-    _check_eps("layer_norm", eps)
+    input, axes = _with_last_axes(input, normalized_shape, weight, bias)
+    _check_eps(eps)
     weight, bias = (1 if weight is None else weight), (0 if bias is None else bias)
     return standardize(input, axes, eps, weight, bias)[0]
 
 
+@name_errors
 def rms_norm(
     input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
 ) -> Any:
@@ -186,11 +190,11 @@ def rms_norm(
     >>> limpid.nn.functional.rms_norm(limpid.tensor([2.0, -2.0]), 2, eps=0.0)
     tensor([ 1., -1.])
     """
-    input, axes = _with_last_axes("rms_norm", input, normalized_shape, weight, None)
+    input, axes = _with_last_axes(input, normalized_shape, weight, None)
     if eps is None:
         dtype = as_dtype(input.dtype).storage
         eps = float(np.finfo(dtype if dtype.kind == "f" else np.float32).eps)
-    _check_eps("rms_norm", eps)
+    _check_eps(eps)
     x, half = upcast(input)
     square = sum_products(x, x, axes) / max(prod([x.shape[i] for i in axes]), 1)
     y = x * (1 / sqrt(square + eps))
@@ -198,6 +202,7 @@ def rms_norm(
     return y if weight is None else y * weight
 
 
+@name_errors
 def group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -215,15 +220,15 @@ def group_norm(
     >>> limpid.nn.functional.group_norm(x, 2, eps=0.0).tolist()
     [[[-1.0], [1.0], [-1.0], [1.0]]]
     """
-    input = _with_channels("group_norm", input, None, None, weight, bias)
-    _check_eps("group_norm", eps)
+    input = _with_channels(input, None, None, weight, bias)
+    _check_eps(eps)
     batch, count, *rest = input.shape
-    if not isinstance(num_groups, int) or num_groups < 1 or count % num_groups:
-        raise ArgumentError(f"group_norm: {num_groups!r} groups do not divide {count} channels")
+    if count % integer(num_groups, "num_groups", 1):
+        raise ArgumentError(f"{num_groups!r} groups do not divide {count} channels")
     if prod(input.shape) == num_groups:
         raise ShapeError(
-            "group_norm: more than 1 value per group is needed, but the input has shape "
-            f"{input.shape} and there are {num_groups} groups\n  at {describe(capture())}"
+            "more than 1 value per group is needed, but the input has shape "
+            f"{input.shape} and there are {num_groups} groups"
         )
     each = count // num_groups
     grouped = reshape(input, (batch, num_groups, each, *rest))
@@ -238,6 +243,7 @@ def group_norm(
     return reshape(y, input.shape)
 
 
+@name_errors
 def local_response_norm(
     input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Any:
@@ -256,16 +262,13 @@ def local_response_norm(
     [[[0.20000000298023224], [0.4000000059604645], [0.0]]]
     """
     input = operand(input)
-    if not hasattr(size, "__index__") or size.__index__() < 1:
-        raise ArgumentError(f"local_response_norm: size must be an integer from 1 on, not {size!r}")
+    size = integer(size, "size", 1)
     if len(input.shape) < 3:
-        raise ShapeError(
-            f"local_response_norm: the input must have shape (N, C, L, …), not {input.shape}"
-            f"\n  at {describe(capture())}"
-        )
+        raise ShapeError(f"the input must have shape (N, C, L, …), not {input.shape}")
     return local_response(input, 1, size // 2, (size - 1) // 2, alpha / size, beta, k)
 
 
+@name_errors
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Any:
     """X / max(‖x‖, eps) along an axis; ‖x‖ is the p-norm.
 
@@ -280,55 +283,49 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> A
     return input / clip(vector_norm(input, tuple(axes), keepdims=True, ord=p), eps, None)
 
 
-def _check_eps(layer: str, eps: Any) -> None:
+def _check_eps(eps: Any) -> None:
     if not eps >= 0:
-        raise ArgumentError(f"{layer}: eps must be 0 or more, not {eps}")
+        raise ArgumentError(f"eps must be 0 or more, not {eps}")
 
 
-def _with_channels(layer: str, input: Any, *parameters: Any) -> Any:
+def _with_channels(input: Any, *parameters: Any) -> Any:
     """The input as an operand, after a look at whether the channels of all agree."""
     input = operand(input)
     if len(input.shape) < 2:
-        raise ShapeError(
-            f"{layer}: the input must have shape (N, C, …), not {input.shape}"
-            f"\n  at {describe(capture())}"
-        )
+        raise ShapeError(f"the input must have shape (N, C, …), not {input.shape}")
     for p in parameters:
         if p is not None:
-            _check_parameter(layer, input, p, (input.shape[1],))
+            _check_parameter(input, p, (input.shape[1],))
     return input
 
 
 def _with_last_axes(
-    layer: str, input: Any, normalized_shape: Any, weight: Any, bias: Any
+    input: Any, normalized_shape: Any, weight: Any, bias: Any
 ) -> tuple[Any, tuple[int, ...]]:
     """The input as an operand, and the axes that the shape names."""
     input = operand(input)
-    shape = last_extents(layer, normalized_shape)
+    shape = last_extents(normalized_shape)
     first = len(input.shape) - len(shape)
     if first < 0 or input.shape[first:] != shape:
-        raise ShapeError(
-            f"{layer}: the input's shape must end in {shape}, but it is {input.shape}"
-            f"\n  at {describe(capture())}"
-        )
+        raise ShapeError(f"the input's shape must end in {shape}, but it is {input.shape}")
     for p in (weight, bias):
         if p is not None:
-            _check_parameter(layer, input, p, shape)
+            _check_parameter(input, p, shape)
     return input, tuple(range(first, len(input.shape)))
 
 
-def last_extents(layer: str, given: Any) -> tuple[int, ...]:
+def last_extents(given: Any) -> tuple[int, ...]:
     """A normalized_shape as a tuple, from a number or several; ArgumentError for anything else."""
     extents = tuple(given) if isinstance(given, Sequence) else (given,)
-    if not extents or not all(hasattr(n, "__index__") and n.__index__() >= 0 for n in extents):
-        raise ArgumentError(f"{layer}: normalized_shape is a size or several, not {given!r:.60}")
-    return tuple(int(n.__index__()) for n in extents)
+    if not extents:
+        raise ArgumentError("normalized_shape must name one axis at least")
+    return tuple(integer(n, "an extent of normalized_shape") for n in extents)
 
 
-def _check_parameter(layer: str, input: Any, parameter: Any, shape: tuple[int, ...]) -> None:
+def _check_parameter(input: Any, parameter: Any, shape: tuple[int, ...]) -> None:
     if parameter.shape != shape:
         raise ShapeError(
-            f"{layer}: an input of shape {input.shape} needs parameters of shape {shape}, not "
-            f"{parameter.shape}\n  at {describe(capture())}"
+            f"an input of shape {input.shape} needs parameters of shape {shape}, not "
+            f"{parameter.shape}"
         )
-    check_type(layer, input, parameter)
+    check_type(input, parameter)

@@ -9,7 +9,7 @@ from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
 from limpid.ops import pad as padding
 from limpid.ops.index import get_item
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 MODES = ("constant", "reflect", "replicate", "circular")
 Widths = list[tuple[int, int]]  # for every axis, how many before and after
@@ -31,7 +31,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = Non
     >>> limpid.nn.functional.pad(limpid.tensor([[1.0, 2.0, 3.0]]), (2, -1))
     tensor([[0., 0., 1., 2.]])
     """
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     if mode not in MODES:
         raise ArgumentError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
     widths = _widths(pad, input.shape)

@@ -16,14 +16,14 @@ from typing import Any
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.dtype import as_dtype, default_float
-from limpid.ops.arithmetic import equal, where
-from limpid.ops.cast import astype
+from limpid.graph.dtype import as_dtype
+from limpid.ops import power
+from limpid.ops.cast import as_floats, astype
 from limpid.ops.elementary import abs
 from limpid.ops.windows.average_pool import pool_counts, sum_pool
-from limpid.ops.windows.geometry import Extents, output_extents, per_axis, span
+from limpid.ops.windows.geometry import Extents, check_axes, output_extents, per_axis, span
 from limpid.ops.windows.max_pool import max_pool, window_positions
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 Window = dict[str, Any]  # the params of the primitives
 
@@ -207,8 +207,9 @@ def lp_pool1d(
 
     norm_type  p; max |x| for ∞, min |x| for −∞
 
-    Powers keep the sign, so odd p want positive x. Where the sum is 0 the gradient is 0. As in
-    PyTorch a window that `ceil_mode` cuts short counts as if it went on like its elements.
+    Powers keep the sign, so odd p want positive x. Where the sum is 0 the gradient is 0, unless
+    p = 1. As in PyTorch a window that `ceil_mode` cuts short counts as if it went on like its
+    elements.
 
     >>> import limpid
     >>> limpid.nn.functional.lp_pool1d(limpid.tensor([[3.0, 4.0, 0.0, 0.0]]), 2, 2)
@@ -271,12 +272,12 @@ def _avg(
     count_include_pad: bool,
     divisor: int | None = None,
 ) -> Any:
-    x = floating(spatial(input, rank))
+    x = as_floats(spatial(input, rank))
     window = window_of(x, rank, kernel_size, stride, padding, 1, ceil_mode)
-    if divisor is not None and not divisor:
-        raise ArgumentError("divisor_override must not be 0")
     if divisor is not None:
-        return averaged(x, window, int(divisor))
+        if not hasattr(divisor, "__index__") or not divisor.__index__():
+            raise ArgumentError(f"divisor_override is an integer other than 0, not {divisor!r:.40}")
+        return averaged(x, window, divisor.__index__())
     pads = per_axis(padding, rank, "padding", least=0)
     return averaged(x, window, _counts(x, window, pads, count_include_pad))
 
@@ -301,7 +302,7 @@ def _counts(x: Any, window: Window, pads: Extents, include_pad: bool) -> Any:
 def _lp(
     rank: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool
 ) -> Any:
-    x = floating(spatial(input, rank))
+    x = as_floats(spatial(input, rank))
     window = window_of(x, rank, kernel_size, stride, 0, 1, ceil_mode)
     if norm_type in (inf, -inf):
         y, _ = max_pool(abs(x) if norm_type > 0 else -abs(x), **window)
@@ -321,27 +322,15 @@ def check_norm(norm_type: float) -> None:
         raise ArgumentError("norm_type must not be NaN")
 
 
-def root(total: Any, power: float) -> Any:
-    """total^(1/power), with gradient 0 where the total is 0."""
-    if power == 1:
-        return total
-    empty = equal(total, 0)
-    return where(empty, 0, where(empty, 1, total) ** (1 / power))
-
-
-def floating(x: Any) -> Any:
-    """X as floats: integers become the default float type."""
-    return x if as_dtype(x.dtype).kind == "float" else astype(x, default_float())
+def root(total: Any, norm_type: float) -> Any:
+    """total^(1/p); unless p is 1, value and gradient are 0 where the total is 0."""
+    return total if norm_type == 1 else power.root(total, power=float(norm_type))
 
 
 def spatial(input: Any, rank: int) -> Any:
     """The input, if it has as many spatial axes; ShapeError otherwise."""
-    x = input if isinstance(input, Tensor) else to_array(input)
-    if x.ndim not in (rank + 1, rank + 2):
-        raise ShapeError(
-            f"the input has {rank + 2} axes (N, C, *spatial), or {rank + 1} without a batch, but "
-            f"its shape is {x.shape}"
-        )
+    x = operand(input)
+    check_axes(x.shape, rank)
     if 0 in x.shape[-rank:]:
         raise ShapeError(f"there is nothing in spatial axes of extents {x.shape[-rank:]}")
     return x

@@ -11,11 +11,12 @@ import numpy as np
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, DTypeError, ShapeError
 from limpid.graph.dtype import as_dtype
+from limpid.ops.axes import integer
 from limpid.ops.contract import matmul
 from limpid.ops.layout import permute_dims, reshape
 from limpid.ops.windows import grid as sampling
 from limpid.ops.windows.resample import resample
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 # For each mode the kind of resampling, and the numbers of spatial axes that it is for.
 MODES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -61,7 +62,7 @@ def interpolate(
     >>> limpid.nn.functional.interpolate(x, scale_factor=2, mode="linear")
     tensor([[[1. , 1.5, 2.5, 3. ]]])
     """
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     kind = _kind(input.shape, mode, align_corners, antialias)
     source = input.shape[2:]
     if (size is None) == (scale_factor is None):
@@ -69,7 +70,10 @@ def interpolate(
     if size is not None:
         if recompute_scale_factor:
             raise ArgumentError("recompute_scale_factor needs a scale_factor")
-        extents, scales = [_integer(n) for n in _each(size, "size", source)], None
+        extents, scales = (
+            [integer(n, "size") for n in _each(size, "size", source)],
+            None,
+        )
     else:
         scales = [_ratio(s) for s in _each(scale_factor, "scale_factor", source)]
         extents = [int(n * scale) for n, scale in zip(source, scales, strict=True)]
@@ -107,12 +111,6 @@ def _each(given: Any, name: str, source: Sequence[int]) -> list[Any]:
     if len(given) != len(source):
         raise ArgumentError(f"{name} has {len(given)} numbers for {len(source)} spatial axes")
     return list(given)
-
-
-def _integer(n: Any) -> int:
-    if not hasattr(n, "__index__"):
-        raise ArgumentError(f"a size is an integer, not {n!r:.40}")
-    return int(n.__index__())
 
 
 def _ratio(scale: Any) -> float:
@@ -175,8 +173,8 @@ def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = No
     tensor([[[[-0.5,  0. ],
               [ 0.5,  0. ]]]])
     """
-    theta = theta if isinstance(theta, Tensor) else to_array(theta)
-    extents = tuple(_integer(n) for n in size)
+    theta = operand(theta)
+    extents = tuple(integer(n, "size") for n in size)
     rank = len(extents) - 2
     if rank not in (2, 3) or min(extents) < 1:
         raise ShapeError(
@@ -218,7 +216,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     >>> limpid.nn.functional.pixel_shuffle(limpid.zeros((1, 8, 2, 3)), 2).shape
     (1, 2, 4, 6)
     """
-    input, r = _image(input), _factor(upscale_factor, "upscale_factor")
+    input, r = _image(input), integer(upscale_factor, "upscale_factor", 1)
     *batch, channels, height, width = input.shape
     if channels % (r * r):
         raise ShapeError(f"{channels} channels can't be divided by {r}² = {r * r}")
@@ -236,7 +234,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     >>> limpid.nn.functional.pixel_unshuffle(limpid.zeros((1, 2, 4, 6)), 2).shape
     (1, 8, 2, 3)
     """
-    input, r = _image(input), _factor(downscale_factor, "downscale_factor")
+    input, r = _image(input), integer(downscale_factor, "downscale_factor", 1)
     *batch, channels, height, width = input.shape
     if height % r or width % r:
         raise ShapeError(f"an image of {height}×{width} can't be divided by {r}")
@@ -259,7 +257,7 @@ def channel_shuffle(input: Any, groups: int) -> Any:
     >>> limpid.nn.functional.channel_shuffle(x, 2).tolist()
     [[[0], [2], [1], [3]]]
     """
-    input, groups = _image(input), _factor(groups, "groups")
+    input, groups = _image(input), integer(groups, "groups", 1)
     images, channels, *rest = input.shape
     if channels % groups:
         raise ShapeError(f"{channels} channels can't be cut into {groups} groups")
@@ -269,13 +267,7 @@ def channel_shuffle(input: Any, groups: int) -> Any:
 
 
 def _image(input: Any) -> Any:
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     if len(input.shape) < 3:
         raise ShapeError(f"the input must have at least 3 axes, not shape {input.shape}")
     return input
-
-
-def _factor(n: Any, name: str) -> int:
-    if not hasattr(n, "__index__") or n.__index__() < 1:
-        raise ArgumentError(f"{name} must be an integer from 1 on, not {n!r:.40}")
-    return int(n.__index__())

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from limpid.differentiation.elementwise import broadcast
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.nn.functional.losses import at_least, check_reduction, operand, reduced
+from limpid.nn.functional.losses import at_least, check_reduction, reduced
 from limpid.ops.arithmetic import equal, where
 from limpid.ops.axes import normal_axis
 from limpid.ops.comparison import minimum
@@ -16,6 +17,7 @@ from limpid.ops.layout import broadcast_arrays
 from limpid.ops.rectifier import relu
 from limpid.ops.reduce import sum
 from limpid.ops.statistics import vector_norm
+from limpid.tensor import operand
 
 SMALL = 1e-12  # added to squared lengths in `cosine_embedding_loss`, as in PyTorch
 
@@ -51,10 +53,10 @@ def pairwise_distance(
     >>> limpid.nn.functional.pairwise_distance(a, b, eps=0.0)
     tensor([5.])
     """
-    difference = operand(x1) - operand(x2)
-    if not difference.shape:
+    x1, x2 = operand(x1), operand(x2)
+    if not broadcast(x1.shape, x2.shape):
         raise ShapeError("distances are of vectors; these are single numbers")
-    return vector_norm(difference + eps, -1, bool(keepdim), p)
+    return vector_norm(x1 - x2 + eps, -1, bool(keepdim), p)
 
 
 @name_errors

@@ -10,7 +10,7 @@ from limpid.graph.dtype import as_dtype
 from limpid.nn.functional.pooling import spatial
 from limpid.ops.windows.geometry import Extents, per_axis
 from limpid.ops.windows.unpool import unpool
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
 @name_errors
@@ -90,7 +90,7 @@ def _unpool(
     output_size: Any,
 ) -> Any:
     x = spatial(input, rank)
-    indices = indices if isinstance(indices, Tensor) else to_array(indices)
+    indices = operand(indices)
     if as_dtype(indices.dtype).kind != "int":
         raise DTypeError(f"indices are integers, not {as_dtype(indices.dtype).name}")
     if indices.shape != x.shape:

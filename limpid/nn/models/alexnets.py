@@ -6,14 +6,14 @@ from typing import Any
 
 from limpid.errors import ShapeError
 from limpid.nn import init
-from limpid.nn.activations import ReLU
 from limpid.nn.containers import Flatten, Sequential
-from limpid.nn.convolution import Conv2d
-from limpid.nn.dropout import Dropout
-from limpid.nn.linear import Linear
+from limpid.nn.layers.activations import ReLU
+from limpid.nn.layers.convolution import Conv2d
+from limpid.nn.layers.dropout import Dropout
+from limpid.nn.layers.linear import Linear
+from limpid.nn.layers.normalization import LocalResponseNorm
+from limpid.nn.layers.pooling import MaxPool2d
 from limpid.nn.module import Module
-from limpid.nn.normalization import LocalResponseNorm
-from limpid.nn.pooling import MaxPool2d
 from limpid.ops.pad import pad
 
 SIDES = (224, 227)  # pixels; an image of the first size gets a border that makes it the second
@@ -67,7 +67,7 @@ class AlexNet(Module):
         if input.shape[2:] == (small, small):
             input = pad(input, ((0, 0), (0, 0), (2, 1), (2, 1)))
         elif input.shape[2:] != (large, large):
-            raise ShapeError(f"AlexNet takes images of {SIDES} pixels, not {input.shape[2:]}")
+            raise ShapeError(f"images have {small} or {large} pixels a side, not {input.shape[2:]}")
         return self.classifier(self.features(input))
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from limpid.errors import ArgumentError
-from limpid.nn.activations import ReLU
-from limpid.nn.classic_pooling import SubSampling2d
 from limpid.nn.containers import Flatten, Sequential
-from limpid.nn.convolution import Conv2d
-from limpid.nn.dropout import Dropout
-from limpid.nn.linear import Linear, extent
+from limpid.nn.layers.activations import ReLU
+from limpid.nn.layers.classic_pooling import SubSampling2d
+from limpid.nn.layers.convolution import Conv2d
+from limpid.nn.layers.dropout import Dropout
+from limpid.nn.layers.linear import Linear
+from limpid.nn.layers.pooling import MaxPool2d
+from limpid.nn.layers.unshared import MapConv2d
 from limpid.nn.module import Module
-from limpid.nn.pooling import MaxPool2d
-from limpid.nn.unshared import MapConv2d
+from limpid.ops.axes import integer
 from limpid.ops.elementary import tanh
 
 # For each map of C3 the maps of S2 that it reads: table I of the paper
@@ -111,7 +112,7 @@ class LeNet(Module):
 
 def _checked(image: Sequence[int]) -> tuple[int, int, int]:
     """Channels, height and width of an image that can be halved twice."""
-    given = tuple(extent(n, "lenet: an extent of the image") for n in image)
+    given = tuple(integer(n, "lenet: an extent of the image") for n in image)
     if len(given) != 3 or min(given[1:]) < 4:
         raise ArgumentError(f"lenet: an image is (C, H, W) of at least 4×4 pixels, not {given}")
     return given

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from limpid.nn import init
-from limpid.nn.adaptive_pooling import AdaptiveAvgPool2d
 from limpid.nn.containers import Sequential
-from limpid.nn.convolution import Conv2d
-from limpid.nn.linear import Linear
+from limpid.nn.layers.adaptive_pooling import AdaptiveAvgPool2d
+from limpid.nn.layers.convolution import Conv2d
+from limpid.nn.layers.linear import Linear
+from limpid.nn.layers.normalization import BatchNorm2d
 from limpid.nn.module import Module
-from limpid.nn.normalization import BatchNorm2d
 from limpid.ops.pad import pad
 from limpid.ops.rectifier import relu
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from limpid.nn import init
-from limpid.nn.activations import ReLU
-from limpid.nn.adaptive_pooling import AdaptiveAvgPool2d
 from limpid.nn.containers import Sequential
-from limpid.nn.convolution import Conv2d
-from limpid.nn.dropout import Dropout
-from limpid.nn.linear import Linear
+from limpid.nn.layers.activations import ReLU
+from limpid.nn.layers.adaptive_pooling import AdaptiveAvgPool2d
+from limpid.nn.layers.convolution import Conv2d
+from limpid.nn.layers.dropout import Dropout
+from limpid.nn.layers.linear import Linear
+from limpid.nn.layers.pooling import MaxPool2d
 from limpid.nn.module import Module
-from limpid.nn.pooling import MaxPool2d
 
 # Filters of the convolutions, stage by stage: columns A and D of table 1
 VGG11 = ((64,), (128,), (256, 256), (512, 512), (512, 512))

@@ -15,12 +15,12 @@ from limpid.errors import ArgumentError, OperandError, ShapeError
 from limpid.graph.dtype import as_dtype, default_float
 from limpid.graph.graph import Graph, input_specs, is_reference
 from limpid.graph.node import Node, Spec, next_number
-from limpid.nn.linear import extent
 from limpid.nn.module import Module
 from limpid.nn.overview.divisibility import remainders
 from limpid.nn.overview.receptive import Tracker
 from limpid.nn.overview.table import draw
 from limpid.nn.overview.tracing import Call, trace
+from limpid.ops.axes import integer
 from limpid.ops.windows.contraction import lowered
 from limpid.transforms.pattern import label_extents
 
@@ -171,7 +171,7 @@ def _inputs(model: Module, shapes: Sequence[Any], dtype: Any) -> tuple[Spec, ...
 
 def _shape(given: Any) -> Shape:
     numbers = given if isinstance(given, list | tuple) else (given,)
-    return tuple(extent(n, "summary: an extent of an input") for n in numbers)
+    return tuple(integer(n, "summary: an extent of an input") for n in numbers)
 
 
 class Rows:

@@ -15,8 +15,8 @@ HEADER = (
 LEFT = 3  # columns of words; the others are numbers
 NOTHING = "–"
 LEGEND = (
-    "For one example. Sees: how many elements of the input along each axis element o of an output "
-    "depends on,\nfrom number stride·o + offset on."
+    "For one example. Sees: how many elements of the input, along each axis, element o of an "
+    "output\ndepends on, from number stride·o + offset on; those beyond the borders count, too."
 )
 
 
@@ -27,9 +27,9 @@ def draw(summary: Summary) -> str:
     used = [any(row[i] for row in rows) for i in range(len(HEADER))]  # no window, no columns for it
     lines = _columns([_only(cells, used) for cells in (HEADER, *rows, _totals(summary))])
     rule = "─" * max(map(len, lines))
-    table = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+    table = [rule, lines[0], rule, *lines[1:-1], rule, lines[-1]]
     below = [*([LEGEND] if used[-1] else []), *_remarks(summary)]
-    return "\n".join([f"{summary.model} on {inputs}", "", *table, "", *below]).rstrip()
+    return "\n".join([f"{summary.model} on {inputs}", *table, *([rule] if below else []), *below])
 
 
 def _cells(row: Row, model: str) -> tuple[str, ...]:

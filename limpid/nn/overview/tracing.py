@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,12 +58,11 @@ def trace(model: Module, inputs: Sequence[Any]) -> tuple[Graph, Call]:
 
 
 def _told(error: LimpidError, call: Call) -> str:
-    """The message of an error with the module's path and kind in front."""
+    """The message of an error with the module's path and kind in front, not the operation's."""
     reason = str(error).removesuffix(f" [{error.id}]")
-    if reason.startswith(type(call.module).__name__):
-        return reason
-    operation, within, rest = reason.partition(f" in {call.path}: ")
-    return f"{call.name}: {rest if within and operation.isidentifier() else reason}"
+    where = f" in {re.escape(call.path)}" if call.path else ""
+    reason = re.sub(rf"^\w+{where}: ", "", reason)
+    return f"{call.name}: {reason}"
 
 
 @contextmanager
@@ -85,7 +85,7 @@ class _Watch:
     def __init__(self) -> None:
         self.recorder: Any = None
         self.open: list[Call] = []
-        self.error: LimpidError | None = None
+        self.error: BaseException | None = None
         self.failed: Call  # the innermost call that raised the error
 
     @contextmanager
@@ -124,8 +124,10 @@ class _Watch:
         try:
             result = forward(*args, **kwargs)
         except LimpidError as error:
-            if self.error is not error:
-                self.error, self.failed = error, call
+            retold = self.error in (error, error.__context__)  # by the module within
+            if self.error is None or not retold:
+                self.failed = call
+            self.error = error
             raise
         finally:
             self.open.pop()

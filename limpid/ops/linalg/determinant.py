@@ -15,13 +15,13 @@ from limpid.ops.linalg.matrices import (
     check_square,
     float_type,
     matrix_relation,
-    operand,
     outputs_relation,
     per_matrix,
     product_sum,
     square_spec,
 )
 from limpid.ops.linalg.systems import inv
+from limpid.tensor import operand
 
 
 def _determinant(x: Array) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from limpid.ops import triangle
-from limpid.ops.linalg.matrices import check_matrix, operand
+from limpid.ops.linalg.matrices import check_matrix
+from limpid.tensor import operand
 
 
 def diagonal(x: Any, *, offset: int = 0) -> Any:

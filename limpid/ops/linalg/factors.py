@@ -19,7 +19,6 @@ from limpid.ops.linalg.matrices import (
     check_square,
     float_type,
     matrix_relation,
-    operand,
     outputs_relation,
     square_spec,
     symmetric,
@@ -27,6 +26,7 @@ from limpid.ops.linalg.matrices import (
 )
 from limpid.ops.linalg.triangular import solve_triangular
 from limpid.ops.triangle import tril
+from limpid.tensor import operand
 
 INDEFINITE = (
     "is not positive definite\nremedy: make sure that it is symmetric, "

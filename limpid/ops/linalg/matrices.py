@@ -14,12 +14,7 @@ from limpid.graph.context import is_grad_enabled
 from limpid.graph.dtype import DType, as_dtype, result_type
 from limpid.graph.node import Array, Spec
 from limpid.ops.reduce import sum
-from limpid.tensor import Tensor, to_array
-
-
-def operand(x: Any) -> Any:
-    """A tensor or an array, of whatever was given."""
-    return x if isinstance(x, Tensor) else to_array(x)
+from limpid.tensor import Tensor
 
 
 def check_matrix(name: str, x: Any) -> None:

@@ -11,11 +11,12 @@ from limpid.graph.registry import operation
 from limpid.ops.axes import normal_axis
 from limpid.ops.elementary import abs
 from limpid.ops.layout import moveaxis
-from limpid.ops.linalg.matrices import check_matrix, operand
+from limpid.ops.linalg.matrices import check_matrix
 from limpid.ops.linalg.spectral import svdvals
 from limpid.ops.reduce import max, min, sum
 from limpid.ops.statistics import norm as vector_norms
 from limpid.ops.statistics import vector_norm
+from limpid.tensor import operand
 
 ORDERS = "'fro', 'nuc', 1, -1, 2, -2, inf, -inf"
 

@@ -27,13 +27,13 @@ from limpid.ops.linalg.matrices import (
     columns,
     float_type,
     identity_mask,
-    operand,
     outputs_relation,
     smallest,
     symmetric,
     takes_gradient,
 )
 from limpid.ops.triangle import diagonal
+from limpid.tensor import operand
 
 UNFOUND = "has eigenvalues or singular values that LAPACK could not find"
 

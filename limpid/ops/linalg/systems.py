@@ -23,12 +23,12 @@ from limpid.ops.linalg.matrices import (
     float_type,
     identity_mask,
     matrix_relation,
-    operand,
     outputs_relation,
     square_spec,
 )
 from limpid.ops.linalg.spectral import matrix_rank, svdvals
 from limpid.ops.reduce import sum
+from limpid.tensor import operand
 
 
 def _inverse(x: Array) -> Any:

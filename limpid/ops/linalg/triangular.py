@@ -11,9 +11,10 @@ from limpid.differentiation.primitive import Primitive
 from limpid.errors import MatrixError
 from limpid.graph.node import Array, Spec
 from limpid.graph.registry import operation
-from limpid.ops.linalg.matrices import float_type, operand
+from limpid.ops.linalg.matrices import float_type
 from limpid.ops.linalg.systems import as_columns, system_relation, system_shape
 from limpid.ops.triangle import tril, triu
+from limpid.tensor import operand
 
 BLOCK = 64  # rows solved at once; what is beside them is a matrix product
 

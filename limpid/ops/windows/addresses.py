@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -22,24 +23,32 @@ def memory_order(x: Array) -> tuple[int, ...]:
 
 
 Part = tuple[slice, ...]  # an index of leading axes
+Place = tuple[int | slice, ...]
 
 
 def parts(x: Array, rank: int) -> list[Part]:
-    """Indices of leading axes, all but the last `rank`, that cut an array into parts."""
-    lead = x.ndim - rank
-    cut = max(range(lead), key=lambda axis: (x.shape[axis] > 1, abs(x.strides[axis])), default=None)
-    if x.size <= PART or cut is None:
-        return [()]
-    step = max(1, PART * x.shape[cut] // x.size)
-    before = (slice(None),) * cut
-    return [(*before, slice(i, i + step)) for i in range(0, x.shape[cut], step)]
+    """Indices of leading axes, all but the last `rank`, that cut an array into parts.
+
+    The slowest is cut; if need be others, too, unless one of the last axes is slower.
+    """
+    lead, size = x.ndim - rank, x.size
+    slowest = max((abs(n) for n in x.strides[lead:]), default=0)
+    ways = [[slice(None)] for _ in range(lead)]
+    for number, axis in enumerate(a for a in memory_order(x) if a < lead and x.shape[a] > 1):
+        if size <= PART or (number and abs(x.strides[axis]) < slowest):
+            break
+        extent = x.shape[axis]
+        step = max(1, PART * extent // size)
+        ways[axis] = [slice(i, i + step) for i in range(0, extent, step)]
+        size = size * step // extent
+    return list(product(*ways))
 
 
 def by_parts(x: Array, rank: int, work: Callable[[Part], None]) -> None:
     """Do the work for each part of an array, on several threads if there are several."""
     found = parts(x, rank)
     if len(found) == 1:
-        work(())
+        work(found[0])
     else:
         run_parts([partial(work, part) for part in found])
 
@@ -53,8 +62,8 @@ def addresses(
     stride: Extents,
     padding: Padding,
     dilation: Extents,
-) -> Iterator[tuple[slice, Array]]:
-    """Parts of the first axis, and the addresses in flat memory that their winners point to.
+) -> Iterator[tuple[Place, Array]]:
+    """Parts of the array, and the addresses in flat memory that their winners point to.
 
     winner  numbers of places within the windows, (…, *O) with its axes permuted by `order`
     steps   for each of the permuted axes, how far its neighbours are apart in the flat memory
@@ -69,15 +78,21 @@ def addresses(
         if axis >= before:
             place = place * stride[axis - before] - padding[axis - before][0]
         ways.append(place * by_axis[axis])
-    rest = sum(np.ix_(*ways[1:]), start=np.zeros((), np.intp))
-    first = ways[0].reshape(-1, *(1,) * (winner.ndim - 1))
-    count = max(1, BLOCK // max(1, prod(winner.shape[1:])))
-    for start in range(0, winner.shape[0], count):
-        part = slice(start, start + count)
-        found = within[winner[part]]
-        found += rest
-        found += first[part]
-        yield part, found
+    split, size = 0, prod(winner.shape[1:])
+    while size > BLOCK:  # axes before the split are gone through one by one
+        split += 1
+        size = prod(winner.shape[split + 1 :])
+    rest = sum(np.ix_(*ways[split + 1 :]), start=np.zeros((), np.intp))
+    along = ways[split].reshape(-1, *(1,) * (winner.ndim - split - 1))
+    count = max(1, BLOCK // max(1, size))
+    for point in np.ndindex(*winner.shape[:split]):
+        here = sum(int(way[i]) for way, i in zip(ways, point, strict=False))
+        for start in range(0, len(along), count):
+            part = (*point, slice(start, start + count))
+            found = within[winner[part]]
+            found += rest
+            found += along[part[-1]] + here
+            yield part, found
 
 
 @lru_cache(maxsize=256)

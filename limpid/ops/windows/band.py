@@ -142,10 +142,15 @@ def _nearest_exact(matrix: Matrix) -> Taps:
     return _picked(places + dtype(0.5), matrix)
 
 
+def _copied(matrix: Matrix) -> Taps:
+    """An axis of the same extent, which PyTorch copies whatever the scale."""
+    return np.arange(matrix.source)[:, None], np.ones((matrix.source, 1))
+
+
 def _linear(matrix: Matrix) -> Taps:
+    if matrix.target == matrix.source:
+        return _copied(matrix)
     last = matrix.source - 1
-    if matrix.target == matrix.source:  # a copy in PyTorch, whatever the scale
-        return np.arange(last + 1)[:, None], np.ones((last + 1, 1))
     places = np.maximum(_places(matrix), 0)  # (m)
     left = np.minimum(np.floor(places).astype(np.intp), last)
     part = np.clip(places - left, 0, 1)
@@ -179,6 +184,8 @@ def _antialias(weight: Callable[[Array], Array], radius: int) -> Callable[[Matri
     """Filters as wide as the distance of two results, where that is more than one element."""
 
     def taps(matrix: Matrix) -> Taps:
+        if matrix.target == matrix.source:
+            return _copied(matrix)
         wider = max(matrix.step, 1.0)
         reach = radius * wider
         centre = matrix.step * (np.arange(matrix.target) + 0.5)  # (m), from the edge

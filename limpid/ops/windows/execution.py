@@ -157,23 +157,25 @@ def _kept_plan(*arguments: Any) -> list[Block]:
 
 
 def _parts(
-    contraction: Contraction, limit: int, first: bool = True
+    contraction: Contraction, limit: int, first: bool = True, adds: bool = False
 ) -> Iterator[tuple[Contraction, bool]]:
     """Parts that gather at most `limit` elements, and whether it is the first to its output.
 
-    The first indices are cut first. An element that is read twice counts twice.
+    The first indices are cut first. Parts of one sum follow on one another: once an index of the
+    sum is cut, only such are. An element that is read twice counts twice.
     """
     read = reads(contraction.left)
     used = [i for i in contraction.indices if i.name in read]
     size = prod(i.extent for i in used)
-    cut = next((i for i in used if i.extent > 1), None)
+    cut = next((i for i in used if i.extent > 1 and (i.role == REDUCTION or not adds)), None)
     if size <= limit or cut is None:
         yield contraction, first
         return
-    step = max(1, limit // (size // cut.extent))
+    adds = cut.role == REDUCTION
+    step = max(1, min(limit // (size // cut.extent), cut.extent - 1))
     for start in range(0, cut.extent, step):
         part = contraction.restrict(cut.name, start, min(start + step, cut.extent))
-        yield from _parts(part, limit, first and (start == 0 or cut.role != REDUCTION))
+        yield from _parts(part, limit, first and (start == 0 or not adds), adds)
 
 
 def _block(part: Contraction, left: Layout, right: Layout, out: Layout, add: bool) -> Block:

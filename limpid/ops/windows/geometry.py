@@ -38,6 +38,15 @@ def per_axis(given: Any, rank: int, name: str, least: int = 1) -> Extents:
     return found
 
 
+def check_axes(shape: Extents, rank: int) -> None:
+    """Raise ShapeError unless the shape is (N, C, *spatial) or (C, *spatial)."""
+    if len(shape) not in (rank + 1, rank + 2):
+        raise ShapeError(
+            f"the input has {rank + 2} axes (N, C, *spatial), or {rank + 1} without a batch, but "
+            f"its shape is {shape}"
+        )
+
+
 def paddings(given: Any, rank: int, kernel: Extents, stride: Extents, dilation: Extents) -> Padding:
     """Padding as a pair for each spatial axis.
 

@@ -19,12 +19,12 @@ from limpid.differentiation.failure import name_errors
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.dtype import as_dtype, default_float, result_type
+from limpid.graph.dtype import as_dtype, result_type
 from limpid.graph.node import Array, Spec
-from limpid.ops.cast import astype
+from limpid.ops.cast import as_floats
 from limpid.ops.layout import expand_dims
-from limpid.ops.windows.taps import Taps
-from limpid.tensor import Tensor, to_array
+from limpid.ops.windows.grid_taps import Taps
+from limpid.tensor import operand
 
 Orders = tuple[int, ...]
 Shape = tuple[int, ...]
@@ -329,8 +329,8 @@ def grid_sample(
     >>> grid_sample(x, limpid.zeros((1, 1, 1, 2)))
     tensor([[[[1.5]]]])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
-    grid = grid if isinstance(grid, Tensor) else to_array(grid)
+    x = operand(x)
+    grid = operand(grid)
     rank = len(x.shape) - 2
     if rank not in (2, 3):
         raise ShapeError(f"the input must have 4 or 5 axes, not shape {x.shape}")
@@ -341,15 +341,7 @@ def grid_sample(
         )
     if padding not in ("zeros", "border", "reflection"):
         raise ArgumentError(f'padding is "zeros", "border" or "reflection", not {padding!r}')
-    x, grid = _floating(x, grid), _floating(grid, x)
+    x, grid = as_floats(x, as_dtype(grid.dtype)), as_floats(grid, as_dtype(x.dtype))
     return _grid_sample(
         x, grid, mode=mode, padding=padding, align=bool(align_corners), orders=(0,) * rank
     )
-
-
-def _floating(x: Any, other: Any) -> Any:
-    """Integers in the float type of the other, or in the default one."""
-    own, theirs = as_dtype(x.dtype), as_dtype(other.dtype)
-    if own.kind == "float":
-        return x
-    return astype(x, theirs if theirs.kind == "float" else default_float())

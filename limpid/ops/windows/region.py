@@ -69,9 +69,12 @@ scratch = Scratch()
 
 
 def region(
-    access: Access, layout: Layout, extents: dict[str, int]
+    access: Access, layout: Layout, extents: dict[str, int], innermost: int | None = None
 ) -> tuple[Region, tuple[int, ...]]:
-    """What an access reads of an array of this layout, and the strides that it is read with."""
+    """What an access reads of an array of this layout, and the strides that it is read with.
+
+    innermost  the axis that stays innermost if padding makes a copy
+    """
     ends = [bounds(axis, extents) for axis in access]
     inside = tuple(
         slice(min(max(low, 0), axis.extent), max(min(high, axis.extent), 0))
@@ -79,17 +82,17 @@ def region(
     )
     padded, strides = None, layout[0]
     if any((s.start, s.stop) != end for s, end in zip(inside, ends)):
-        padded, strides = _surrounded(ends, inside, layout)
+        padded, strides = _surrounded(ends, inside, layout, innermost)
     first = tuple(slice(axis.offset - low, None) for axis, (low, _) in zip(access, ends))
     return Region(inside, padded, first), strides
 
 
 def _surrounded(
-    ends: list[tuple[int, int]], inside: Slices, layout: Layout
+    ends: list[tuple[int, int]], inside: Slices, layout: Layout, innermost: int | None
 ) -> tuple[Padded, tuple[int, ...]]:
     """Room for what lies between the ends, and its strides: axes in the order of the array's."""
     strides, size = layout
-    order = sorted(range(len(ends)), key=lambda axis: -strides[axis])
+    order = sorted(range(len(ends)), key=lambda axis: (axis == innermost, -strides[axis]))
     extents = tuple(ends[axis][1] - ends[axis][0] for axis in order)
     place = tuple((s.start - low, max(s.stop, s.start) - low) for s, (low, _) in zip(inside, ends))
     back = tuple(sorted(range(len(ends)), key=order.__getitem__))

@@ -16,13 +16,12 @@ from limpid.differentiation.declaration import linear
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation, along_relation
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.dtype import default_float, dtype_of
 from limpid.graph.node import Array, Spec
 from limpid.ops.axes import normal_axis
-from limpid.ops.cast import astype
+from limpid.ops.cast import as_floats
 from limpid.ops.layout import renamed
 from limpid.ops.windows.band import KINDS, Band, Matrix, band, blocks, joint
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 Numbers = tuple[int, ...]
 FEW = 32  # rows up to which a matrix would be larger than what it is applied to
@@ -179,7 +178,7 @@ def resample(
     >>> resample(limpid.tensor([0.0, 4.0]), [0], [4], "linear")
     tensor([0., 1., 3., 4.])
     """
-    x = x if isinstance(x, Tensor) else to_array(x)
+    x = operand(x)
     if kind not in KINDS:
         raise ArgumentError(f"resample: kind is one of {', '.join(KINDS)}, not {kind!r}")
     chosen = [normal_axis(axis, len(x.shape)) for axis in axes]
@@ -193,14 +192,10 @@ def resample(
             steps.append((axis, n, m, float(scale)))
     if not steps:
         return renamed(x)
-    if not kind.startswith("nearest") and not _is_float(x):
-        x = astype(x, default_float())
+    if not kind.startswith("nearest"):
+        x = as_floats(x)
     axes, source, target, given = zip(*steps, strict=True)
     return _resample(
         x, kind=kind, axes=axes, source=source, target=target, scales=given,
         align=bool(align_corners), adjoint=False,
     )  # fmt: skip
-
-
-def _is_float(x: Any) -> bool:
-    return (x.dtype if isinstance(x, Tensor) else dtype_of(x.dtype)).kind == "float"

@@ -20,7 +20,7 @@ from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
 from limpid.errors import IndexingError, ShapeError
 from limpid.graph.node import Array, Spec
-from limpid.graph.source import capture, describe
+from limpid.graph.source import here
 from limpid.ops.windows.geometry import Extents
 
 
@@ -37,7 +37,7 @@ def _addresses(indices: Array, extents: Extents) -> Array:
     if wrong.any():
         raise IndexingError(
             f"{in_scope('unpool')}: index {indices[wrong].flat[0]} is out of range: an output of "
-            f"{extents} has positions from 0 to {size - 1}\n  at {describe(capture())}"
+            f"{extents} has positions from 0 to {size - 1}{here()}"
         )
     rows = _rows(indices, len(extents)).astype(np.intp, copy=False)
     return rows + size * np.arange(len(rows))[:, None]  # (leading, places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ShapeError
 from limpid.nn import init
 from limpid.nn.functional.embedding import (
@@ -12,17 +13,18 @@ from limpid.nn.functional.embedding import (
     normal_padding,
     refuse_sparse,
 )
-from limpid.nn.linear import extent
 from limpid.nn.module import Module
 from limpid.ops.arithmetic import where
+from limpid.ops.axes import integer
 from limpid.ops.create import arange, zeros
 from limpid.ops.state import assign
-from limpid.tensor import Parameter, Tensor, to_array
+from limpid.tensor import Parameter, operand
 
 
 class Table(Module):
     """Base of layers that look up rows of `weight` (num_embeddings, embedding_dim)."""
 
+    @name_errors
     def __init__(
         self,
         num_embeddings: int,
@@ -37,8 +39,8 @@ class Table(Module):
         dtype: Any,
     ):
         refuse_sparse(sparse)
-        self.num_embeddings = extent(num_embeddings, "num_embeddings")
-        self.embedding_dim = extent(embedding_dim, "embedding_dim")
+        self.num_embeddings = integer(num_embeddings, "num_embeddings")
+        self.embedding_dim = integer(embedding_dim, "embedding_dim")
         self.padding_idx = normal_padding(padding_idx, self.num_embeddings)
         self.max_norm = max_norm
         self.norm_type = norm_type
@@ -56,7 +58,7 @@ class Table(Module):
         made = weight if isinstance(weight, Parameter) else Parameter(weight, dtype=dtype)
         if made.shape != (self.num_embeddings, self.embedding_dim):
             raise ShapeError(
-                f"{type(self).__name__}: {self.num_embeddings} rows of {self.embedding_dim} "
+                f"{self.num_embeddings} rows of {self.embedding_dim} "
                 f"numbers don't fit a weight of shape {made.shape}"
             )
         return made
@@ -246,7 +248,7 @@ def _shown(**options: Any) -> str:
 
 def _two_axes(embeddings: Any) -> tuple[int, int, Any]:
     """Both extents of a table that others made, and the table."""
-    given = embeddings if isinstance(embeddings, Tensor) else to_array(embeddings)
+    given = operand(embeddings)
     if len(given.shape) != 2:
         raise ShapeError(f"a table must have shape (rows, width), not {given.shape}")
     return given.shape[0], given.shape[1], given

@@ -305,7 +305,7 @@ class Softmax2d(Activation):
         """exp(x) / Σ exp(x)."""
         if len(input.shape) not in (3, 4):
             raise ShapeError(
-                f"Softmax2d: the input must have shape (N, C, H, W) or (C, H, W), not {input.shape}"
+                f"the input must have shape (N, C, H, W) or (C, H, W), not {input.shape}"
             )
         return F.softmax(input, -3)
 

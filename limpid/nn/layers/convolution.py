@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from math import prod, sqrt
+from math import prod
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
 from limpid.nn import functional as F  # noqa: N812  # its usual name
 from limpid.nn import init
-from limpid.nn.linear import extent
 from limpid.nn.module import Module
-from limpid.ops import pad
+from limpid.ops.axes import integer
 from limpid.ops.create import zeros
-from limpid.ops.windows.geometry import Extents, Padding, check_divides, paddings, per_axis, span
-from limpid.tensor import Parameter
+from limpid.ops.windows.geometry import (
+    Extents,
+    Padding,
+    check_axes,
+    check_divides,
+    paddings,
+    per_axis,
+    span,
+)
+from limpid.tensor import Parameter, operand
 
 MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -24,6 +32,7 @@ class Convolution(Module):
     rank: int  # the number of spatial axes
     transposed = False
 
+    @name_errors
     def __init__(
         self,
         in_channels: int,
@@ -37,37 +46,27 @@ class Convolution(Module):
         padding_mode: str = "zeros",
         dtype: Any = None,
     ):
-        name = type(self).__name__
-        self.in_channels = extent(in_channels, "in_channels")
-        self.out_channels = extent(out_channels, "out_channels")
-        self.kernel_size = per_axis(kernel_size, self.rank, f"{name}: kernel_size")
-        self.stride = per_axis(stride, self.rank, f"{name}: stride")
-        self.padding = self._padding(padding)
-        self.dilation = per_axis(dilation, self.rank, f"{name}: dilation")
+        self.in_channels = integer(in_channels, "in_channels")
+        self.out_channels = integer(out_channels, "out_channels")
+        self.kernel_size = per_axis(kernel_size, self.rank, "kernel_size")
+        self.stride = per_axis(stride, self.rank, "stride")
+        self.dilation = per_axis(dilation, self.rank, "dilation")
+        named = isinstance(padding, str)
+        self.padding: Any = padding if named else per_axis(padding, self.rank, "padding", least=0)
+        paddings(self.padding, self.rank, self.kernel_size, self.stride, self.dilation)  # raises
         if padding_mode not in MODES:
-            raise ArgumentError(f"{name}: padding_mode is one of {MODES}, not {padding_mode!r}")
+            raise ArgumentError(f"padding_mode is one of {MODES}, not {padding_mode!r}")
+        self.groups = integer(groups, "groups", 1)
         check_divides(groups, in_channels=in_channels, out_channels=out_channels)
-        self.groups = groups
         self.padding_mode = padding_mode
         ends = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         self.weight = Parameter(zeros((ends[0], ends[1] // groups, *self.kernel_size), dtype))
         self.bias = Parameter(zeros((out_channels,), dtype)) if bias else None
         self.reset_parameters()
 
-    def _padding(self, given: Any) -> Any:
-        """Padding as a number for each axis, or the name of one."""
-        name = type(self).__name__
-        if not isinstance(given, str):
-            return per_axis(given, self.rank, f"{name}: padding", least=0)
-        try:
-            paddings(given, self.rank, self.kernel_size, self.stride, (1,) * self.rank)
-        except ArgumentError as error:
-            raise ArgumentError(f"{name}: {error}".removesuffix(f" [{error.id}]")) from None
-        return given
-
     def reset_parameters(self) -> None:
         """Draw the parameters anew, uniform in ±1/√(in/groups · kernel area)."""
-        fill(self.weight, self.bias, prod(self.weight.shape[1:]))
+        init.fan_in_uniform_(prod(self.weight.shape[1:]), self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Sizes, and what differs from the defaults."""
@@ -88,14 +87,6 @@ class Convolution(Module):
         return start + "".join(f", {n}={v}" for n, v in shown.items() if v is not None)
 
 
-def fill(weight: Parameter, bias: Parameter | None, fan_in: int) -> None:
-    """Draw weight and bias uniform in ±1/√fan_in."""
-    bound = 1 / sqrt(fan_in) if fan_in else 0.0
-    init.uniform_(weight, -bound, bound)
-    if bias is not None:
-        init.uniform_(bias, -bound, bound)
-
-
 class Conv(Convolution):
     """Base of `Conv1d`, `Conv2d` and `Conv3d`."""
 
@@ -114,8 +105,9 @@ class Conv(Convolution):
         sides: Padding = paddings(
             self.padding, self.rank, self.kernel_size, self.stride, self.dilation
         )
-        lead = ((0, 0),) * (input.ndim - self.rank)
-        return pad.pad(input, (*lead, *sides), self.padding_mode)
+        x = operand(input)
+        check_axes(x.shape, self.rank)
+        return F.pad(x, [n for side in reversed(sides) for n in side], self.padding_mode)
 
 
 class Conv1d(Conv):
@@ -166,6 +158,7 @@ class ConvTranspose(Convolution):
 
     transposed = True
 
+    @name_errors
     def __init__(
         self,
         in_channels: int,
@@ -180,14 +173,11 @@ class ConvTranspose(Convolution):
         padding_mode: str = "zeros",
         dtype: Any = None,
     ):
-        name = type(self).__name__
         if padding_mode != "zeros":
-            raise ArgumentError(f"{name}: padding_mode can only be 'zeros', not {padding_mode!r}")
+            raise ArgumentError(f"padding_mode can only be 'zeros', not {padding_mode!r}")
         if isinstance(padding, str):
-            raise ArgumentError(f"{name}: padding is a number, not {padding!r}")
-        self.output_padding = per_axis(
-            output_padding, self.rank, f"{name}: output_padding", least=0
-        )
+            raise ArgumentError(f"padding is a number, not {padding!r}")
+        self.output_padding = per_axis(output_padding, self.rank, "output_padding", least=0)
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
             padding_mode, dtype,
@@ -217,7 +207,7 @@ class ConvTranspose(Convolution):
         ):
             most = tuple(n + max(s, d) - 1 for n, s, d in zip(least, self.stride, self.dilation))
             raise ShapeError(
-                f"{type(self).__name__}: output_size {wanted} is not from {least} to {most}, to "
+                f"output_size {wanted} is not from {least} to {most}, to "
                 f"which an input of {places} leads"
             )
         return extra

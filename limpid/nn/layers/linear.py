@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any
 
-from limpid.errors import ArgumentError
+from limpid.differentiation.failure import name_errors
 from limpid.nn import init
-from limpid.nn.functional.layers import bilinear, linear
+from limpid.nn.functional.linear import bilinear, linear
 from limpid.nn.module import Module
+from limpid.ops.axes import integer
 from limpid.ops.create import zeros
 from limpid.tensor import Parameter
 
@@ -25,16 +25,17 @@ class Linear(Module):
     ((1, 2), Linear(in_features=3, out_features=2, bias=True))
     """
 
+    @name_errors
     def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None):
-        self.in_features = extent(in_features, "in_features")
-        self.out_features = extent(out_features, "out_features")
+        self.in_features = integer(in_features, "in_features")
+        self.out_features = integer(out_features, "out_features")
         self.weight = Parameter(zeros((out_features, in_features), dtype))
         self.bias = Parameter(zeros((out_features,), dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        draw_uniform(self.weight, self.bias, self.in_features)
+        init.fan_in_uniform_(self.in_features, self.weight, self.bias)
 
     def forward(self, input: Any) -> Any:
         """x · weightᵀ + bias."""
@@ -60,6 +61,7 @@ class Bilinear(Module):
     (5, 2)
     """
 
+    @name_errors
     def __init__(
         self,
         in1_features: int,
@@ -68,16 +70,16 @@ class Bilinear(Module):
         bias: bool = True,
         dtype: Any = None,
     ):
-        self.in1_features = extent(in1_features, "in1_features")
-        self.in2_features = extent(in2_features, "in2_features")
-        self.out_features = extent(out_features, "out_features")
+        self.in1_features = integer(in1_features, "in1_features")
+        self.in2_features = integer(in2_features, "in2_features")
+        self.out_features = integer(out_features, "out_features")
         self.weight = Parameter(zeros((out_features, in1_features, in2_features), dtype))
         self.bias = Parameter(zeros((out_features,), dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        draw_uniform(self.weight, self.bias, self.in1_features)
+        init.fan_in_uniform_(self.in1_features, self.weight, self.bias)
 
     def forward(self, input1: Any, input2: Any) -> Any:
         """Σ_ij x_i · weight_kij · z_j + bias_k."""
@@ -89,18 +91,3 @@ class Bilinear(Module):
             f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
             f"out_features={self.out_features}, bias={self.bias is not None}"
         )
-
-
-def extent(number: Any, name: str) -> int:
-    """A size as a non-negative integer; ArgumentError otherwise."""
-    if not hasattr(number, "__index__") or number.__index__() < 0:
-        raise ArgumentError(f"{name} must be an integer from 0 on, not {number!r:.40}")
-    return int(number.__index__())
-
-
-def draw_uniform(weight: Parameter, bias: Parameter | None, fan_in: int) -> None:
-    """Draw parameters uniform in ±1/√fan_in."""
-    bound = 1 / sqrt(fan_in) if fan_in else 0.0
-    init.uniform_(weight, -bound, bound)
-    if bias is not None:
-        init.uniform_(bias, -bound, bound)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ShapeError
-from limpid.graph.source import capture, describe
-from limpid.nn.functional.layers import linear
-from limpid.nn.functional.losses import operand
+from limpid.nn.functional.linear import linear
 from limpid.ops.elementary import tanh
 from limpid.ops.rectifier import relu
 from limpid.ops.recurrent import gru_gates, lstm_gates
+from limpid.tensor import operand
 
 
+@name_errors
 def rnn_tanh_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> Any:
@@ -27,10 +28,11 @@ def rnn_tanh_cell(
     >>> limpid.nn.functional.rnn_tanh_cell(one, one * 0, one, one)
     tensor([[0.7615942]])
     """
-    input, hx = _checked("rnn_tanh_cell", 1, input, hx, w_ih, w_hh, b_ih, b_hh)
+    input, hx = _checked(1, input, hx, w_ih, w_hh, b_ih, b_hh)
     return tanh(linear(input, w_ih, b_ih) + linear(hx, w_hh, b_hh))
 
 
+@name_errors
 def rnn_relu_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> Any:
@@ -41,10 +43,11 @@ def rnn_relu_cell(
     >>> limpid.nn.functional.rnn_relu_cell(one, one, one, one)
     tensor([[2.]])
     """
-    input, hx = _checked("rnn_relu_cell", 1, input, hx, w_ih, w_hh, b_ih, b_hh)
+    input, hx = _checked(1, input, hx, w_ih, w_hh, b_ih, b_hh)
     return relu(linear(input, w_ih, b_ih) + linear(hx, w_hh, b_hh))
 
 
+@name_errors
 def lstm_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> tuple[Any, Any]:
@@ -61,12 +64,13 @@ def lstm_cell(
     >>> c.tolist()
     [[0.5], [0.5]]
     """
-    h, c = pair("lstm_cell", hx)
-    input, h, c = _checked("lstm_cell", 4, input, h, w_ih, w_hh, b_ih, b_hh, c)
+    h, c = pair(hx)
+    input, h, c = _checked(4, input, h, w_ih, w_hh, b_ih, b_hh, c)
     h, c, _ = lstm_gates(linear(input, w_ih, b_ih) + linear(h, w_hh, b_hh), c)
     return h, c
 
 
+@name_errors
 def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
     """One step of a GRU: (…, in), (…, H) → (…, H).
 
@@ -81,19 +85,19 @@ def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: 
     >>> limpid.nn.functional.gru_cell(x, h, limpid.ones((3, 3)), limpid.zeros((3, 1))).tolist()
     [[0.5], [0.5]]
     """
-    input, hx = _checked("gru_cell", 3, input, hx, w_ih, w_hh, b_ih, b_hh)
+    input, hx = _checked(3, input, hx, w_ih, w_hh, b_ih, b_hh)
     return gru_gates(linear(input, w_ih, b_ih), linear(hx, w_hh, b_hh), hx)[0]
 
 
-def pair(name: str, hx: Any) -> tuple[Any, Any]:
+def pair(hx: Any) -> tuple[Any, Any]:
     """The two states (h, c) of an LSTM."""
     if not isinstance(hx, tuple | list) or len(hx) != 2:
-        raise ShapeError(f"{name}: the state is a pair (h, c), not {type(hx).__name__}")
+        raise ShapeError(f"the state is a pair (h, c), not {type(hx).__name__}")
     return hx[0], hx[1]
 
 
 def _checked(
-    name: str, gates: int, input: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *c: Any
+    gates: int, input: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *c: Any
 ) -> list[Any]:
     """Input and states as operands; ShapeError, with all shapes, unless everything fits."""
     x, *states = (operand(given) for given in (input, h, *c))
@@ -110,9 +114,9 @@ def _checked(
         biases = ", ".join(f"{b.shape}" for b in (b_ih, b_hh) if b is not None)
         several = "" if gates == 1 else f"{gates}·"
         raise ShapeError(
-            f"{name}: an input (…, in), states (…, H), weights ({several}H, in) and ({several}H, H)"
+            f"an input (…, in), states (…, H), weights ({several}H, in) and ({several}H, H)"
             f" and biases ({several}H,) are needed, but the shapes are {x.shape}, "
             f"{', '.join(str(s.shape) for s in states)}, {w_ih.shape} and {w_hh.shape}"
-            f"{', ' + biases if biases else ''}\n  at {describe(capture())}"
+            f"{', ' + biases if biases else ''}"
         )
     return [x, *states]

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.nn import functional as F  # noqa: N812  # its usual name
-from limpid.nn.module import Module
+from limpid.nn.layers.windows import Windowed
 from limpid.ops.windows.geometry import per_axis
 
 
-class Pooling(Module):
-    """Base of pooling layers."""
-
-    rank: int  # the number of spatial axes
-    shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
-
-
-class MaxPool(Pooling):
+class MaxPool(Windowed):
     """Base of `MaxPool1d`, `MaxPool2d` and `MaxPool3d`."""
 
     shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
@@ -87,57 +77,7 @@ class MaxPool3d(MaxPool):
     rank = 3
 
 
-class MaxUnpool(Pooling):
-    """Base of `MaxUnpool1d`, `MaxUnpool2d` and `MaxUnpool3d`."""
-
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
-        name, rank = type(self).__name__, self.rank
-        self.kernel_size = per_axis(kernel_size, rank, f"{name}: kernel_size")
-        steps = kernel_size if stride is None else stride
-        self.stride = per_axis(steps, rank, f"{name}: stride")
-        self.padding = per_axis(padding, rank, f"{name}: padding", least=0)
-
-    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
-        """The values where the indices say, zeros elsewhere."""
-        unpool = (F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[self.rank - 1]
-        return unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
-
-
-class MaxUnpool1d(MaxUnpool):
-    """Values at the positions where `MaxPool1d` found them: (N, C, O) → (N, C, (O − 1)·S − 2P + K).
-
-    >>> import limpid
-    >>> pool, unpool = limpid.nn.MaxPool1d(2, return_indices=True), limpid.nn.MaxUnpool1d(2)
-    >>> unpool(*pool(limpid.tensor([[1.0, 3.0, 2.0, 0.0]])))
-    tensor([[0., 3., 2., 0.]])
-    """
-
-    rank = 1
-
-
-class MaxUnpool2d(MaxUnpool):
-    """As `MaxUnpool1d` for images.
-
-    >>> import limpid
-    >>> limpid.nn.MaxUnpool2d(2)
-    MaxUnpool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))
-    """
-
-    rank = 2
-
-
-class MaxUnpool3d(MaxUnpool):
-    """As `MaxUnpool1d` for volumes.
-
-    >>> import limpid
-    >>> limpid.nn.MaxUnpool3d(2, stride=1).stride
-    (1, 1, 1)
-    """
-
-    rank = 3
-
-
-class AvgPool1d(Pooling):
+class AvgPool1d(Windowed):
     """The mean of every window: (N, C, W) → (N, C, ⌊(W + 2P − K)/S⌋ + 1).
 
     stride             by default the kernel size
@@ -149,6 +89,7 @@ class AvgPool1d(Pooling):
     tensor([[2., 1.]])
     """
 
+    @name_errors
     def __init__(
         self,
         kernel_size: Any,
@@ -157,10 +98,10 @@ class AvgPool1d(Pooling):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ):
-        self.kernel_size = per_axis(kernel_size, 1, "AvgPool1d: kernel_size")
+        self.kernel_size = per_axis(kernel_size, 1, "kernel_size")
         steps = kernel_size if stride is None else stride
-        self.stride = per_axis(steps, 1, "AvgPool1d: stride")
-        self.padding = per_axis(padding, 1, "AvgPool1d: padding", least=0)
+        self.stride = per_axis(steps, 1, "stride")
+        self.padding = per_axis(padding, 1, "padding", least=0)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
@@ -172,7 +113,7 @@ class AvgPool1d(Pooling):
         )  # fmt: skip
 
 
-class AvgPool(Pooling):
+class AvgPool(Windowed):
     """Base of `AvgPool2d` and `AvgPool3d`."""
 
     def __init__(
@@ -224,7 +165,7 @@ class AvgPool3d(AvgPool):
     rank = 3
 
 
-class LPPool(Pooling):
+class LPPool(Windowed):
     """Base of `LPPool1d`, `LPPool2d` and `LPPool3d`."""
 
     shown = ("norm_type", "kernel_size", "stride", "ceil_mode")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.source import capture, describe
 from limpid.nn import functional as F  # noqa: N812  # its usual name
 from limpid.nn import init
-from limpid.nn.functional.losses import operand
-from limpid.nn.functional.recurrent import pair
-from limpid.nn.linear import extent
+from limpid.nn.functional.cells import pair
 from limpid.nn.module import Module
+from limpid.ops.axes import integer
 from limpid.ops.create import zeros
 from limpid.ops.elementary import tanh
 from limpid.ops.rectifier import relu
-from limpid.tensor import Parameter
+from limpid.tensor import Parameter, operand
 
 ACTIVATIONS = {"tanh": tanh, "relu": relu}
 
@@ -36,32 +34,25 @@ class Recurrent(Module):
     gates = 1  # how many values the weights give for each of the state
     states = 1  # h, or h and c
 
+    @name_errors
     def __init__(self, input_size: int, hidden_size: int, bias: bool):
-        self.input_size = extent(input_size, "input_size")
-        self.hidden_size = extent(hidden_size, "hidden_size")
-        if not self.hidden_size:
-            raise ArgumentError(f"{type(self).__name__}: hidden_size must be at least 1")
+        self.input_size = integer(input_size, "input_size")
+        self.hidden_size = integer(hidden_size, "hidden_size", 1)
         self.bias = bias
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        bound = 1 / sqrt(self.hidden_size)
-        for parameter in self.parameters():
-            init.uniform_(parameter, -bound, bound)
-
-    def wrong(self, what: str) -> ShapeError:
-        """The error for a shape, at the user's line."""
-        return ShapeError(f"{type(self).__name__}: {what}\n  at {describe(capture(2))}")
+        init.fan_in_uniform_(self.hidden_size, *self.parameters())
 
     def states_of(self, hx: Any, shapes: list[tuple[int, ...]], dtype: Any) -> tuple[Any, ...]:
         """What hx holds, checked; zeros where there is no hx."""
         if hx is None:
             return tuple(np.zeros(shape, dtype.storage) for shape in shapes)  # constants
-        given = pair(type(self).__name__, hx) if self.states == 2 else (hx,)
+        given = pair(hx) if self.states == 2 else (hx,)
         states = tuple(operand(s) for s in given)
         for name, state, shape in zip("hc", states, shapes, strict=False):
             if state.shape != shape:
-                raise self.wrong(f"the state {name} must have shape {shape}, not {state.shape}")
+                raise ShapeError(f"the state {name} must have shape {shape}, not {state.shape}")
         return states
 
 
@@ -84,7 +75,7 @@ class RNNCellBase(Recurrent):
         """The function of the cell, of checked input and states."""
         input = operand(input)
         if len(input.shape) not in (1, 2) or input.shape[-1] != self.input_size:
-            raise self.wrong(
+            raise ShapeError(
                 f"the input must have shape (N, {self.input_size}) or ({self.input_size},), not "
                 f"{input.shape}"
             )
@@ -106,6 +97,7 @@ class RNNCell(RNNCellBase):
     (5, 2)
     """
 
+    @name_errors
     def __init__(
         self,
         input_size: int,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.nn import functional as F  # noqa: N812  # its usual name
 from limpid.nn.functional.dropout import check_probability
 from limpid.nn.module import Module
@@ -15,6 +16,7 @@ from limpid.nn.module import Module
 class DropoutLayer(Module):
     """Base of dropout layers: they have a probability."""
 
+    @name_errors
     def __init__(self, p: float = 0.5, inplace: bool = False):
         check_probability(p)
         self.p = p

@@ -5,15 +5,17 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
 from limpid.nn import functional as F  # noqa: N812  # its usual name
-from limpid.nn.convolution import fill
-from limpid.nn.linear import extent
+from limpid.nn import init
+from limpid.nn.functional.unshared import connections
 from limpid.nn.module import Module
+from limpid.ops.axes import integer
 from limpid.ops.create import zeros
 from limpid.ops.random import permutation
-from limpid.ops.windows.geometry import output_extents, paddings, per_axis
-from limpid.tensor import Parameter
+from limpid.ops.windows.geometry import check_axes, output_extents, paddings, per_axis
+from limpid.tensor import Parameter, operand
 
 Table = tuple[tuple[int, int], ...]
 
@@ -23,6 +25,7 @@ class LocallyConnected(Module):
 
     rank: int
 
+    @name_errors
     def __init__(
         self,
         in_channels: int,
@@ -35,21 +38,18 @@ class LocallyConnected(Module):
         bias: bool = True,
         dtype: Any = None,
     ):
-        name, rank = type(self).__name__, self.rank
-        self.in_channels = extent(in_channels, "in_channels")
-        self.out_channels = extent(out_channels, "out_channels")
-        self.input_size = per_axis(input_size, rank, f"{name}: input_size")
-        self.kernel_size = per_axis(kernel_size, rank, f"{name}: kernel_size")
-        self.stride = per_axis(stride, rank, f"{name}: stride")
-        self.padding = per_axis(padding, rank, f"{name}: padding", least=0)
-        self.dilation = per_axis(dilation, rank, f"{name}: dilation")
+        rank = self.rank
+        self.in_channels = integer(in_channels, "in_channels")
+        self.out_channels = integer(out_channels, "out_channels")
+        self.input_size = per_axis(input_size, rank, "input_size")
+        self.kernel_size = per_axis(kernel_size, rank, "kernel_size")
+        self.stride = per_axis(stride, rank, "stride")
+        self.padding = per_axis(padding, rank, "padding", least=0)
+        self.dilation = per_axis(dilation, rank, "dilation")
         sides = paddings(self.padding, rank, self.kernel_size, self.stride, self.dilation)
-        try:
-            places = output_extents(
-                self.input_size, self.kernel_size, self.stride, sides, self.dilation
-            )
-        except ShapeError as error:
-            raise ShapeError(f"{name}: {error}".removesuffix(f" [{error.id}]")) from None
+        places = output_extents(
+            self.input_size, self.kernel_size, self.stride, sides, self.dilation
+        )
         shape = (*places, out_channels, in_channels, *self.kernel_size)
         self.weight = Parameter(zeros(shape, dtype))
         self.bias = Parameter(zeros((out_channels, *places), dtype)) if bias else None
@@ -57,7 +57,7 @@ class LocallyConnected(Module):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew, uniform in ±1/√(in · kernel area)."""
-        fill(self.weight, self.bias, self.in_channels * prod(self.kernel_size))
+        init.fan_in_uniform_(self.in_channels * prod(self.kernel_size), self.weight, self.bias)
 
     def forward(self, input: Any) -> Any:
         """At each place the window times the weights of this place, plus their bias."""
@@ -112,6 +112,7 @@ class LocallyConnected3d(LocallyConnected):
 class MapConv(Module):
     """Base of `MapConv2d` and `MapConvTranspose2d`."""
 
+    @name_errors
     def __init__(
         self,
         in_channels: int,
@@ -123,13 +124,13 @@ class MapConv(Module):
         bias: bool = True,
         dtype: Any = None,
     ):
-        name = type(self).__name__
-        self.in_channels = extent(in_channels, "in_channels")
-        self.out_channels = extent(out_channels, "out_channels")
-        self.table: Table = tuple((int(i), int(o)) for i, o in table)
-        self.kernel_size = per_axis(kernel_size, 2, f"{name}: kernel_size")
-        self.stride = per_axis(stride, 2, f"{name}: stride")
-        self.padding = per_axis(padding, 2, f"{name}: padding", least=0)
+        self.in_channels = integer(in_channels, "in_channels")
+        self.out_channels = integer(out_channels, "out_channels")
+        pairs = connections(table, in_channels, out_channels)
+        self.table: Table = tuple((i, o) for i, o in pairs.tolist())
+        self.kernel_size = per_axis(kernel_size, 2, "kernel_size")
+        self.stride = per_axis(stride, 2, "stride")
+        self.padding = per_axis(padding, 2, "padding", least=0)
         self.weight = Parameter(zeros((len(self.table), *self.kernel_size), dtype))
         self.bias = Parameter(zeros((out_channels,), dtype)) if bias else None
         self.reset_parameters()
@@ -137,7 +138,17 @@ class MapConv(Module):
     def reset_parameters(self) -> None:
         """Draw the parameters anew, uniform in ±1/√(connections of an output · kernel area)."""
         connections = max(1, len(self.table) // max(1, self.out_channels))
-        fill(self.weight, self.bias, connections * prod(self.kernel_size))
+        init.fan_in_uniform_(connections * prod(self.kernel_size), self.weight, self.bias)
+
+    def checked(self, input: Any) -> Any:
+        """The input; ShapeError for other channels, of which the table says nothing."""
+        x = operand(input)
+        check_axes(x.shape, 2)
+        if x.shape[-3] != self.in_channels:
+            raise ShapeError(
+                f"the layer was made for {self.in_channels} channels, but the shape is {x.shape}"
+            )
+        return x
 
     def extra_repr(self) -> str:
         """Sizes."""
@@ -162,8 +173,9 @@ class MapConv2d(MapConv):
 
     def forward(self, input: Any) -> Any:
         """The convolution along the connections, plus the bias."""
+        x = self.checked(input)
         return F.map_conv(
-            input, self.weight, self.table, self.out_channels, self.bias, self.stride, self.padding
+            x, self.weight, self.table, self.out_channels, self.bias, self.stride, self.padding
         )
 
 
@@ -178,8 +190,9 @@ class MapConvTranspose2d(MapConv):
 
     def forward(self, input: Any) -> Any:
         """The transposed convolution along the connections, plus the bias."""
+        x = self.checked(input)
         return F.map_conv_transpose(
-            input, self.weight, self.table, self.out_channels, self.bias, self.stride, self.padding
+            x, self.weight, self.table, self.out_channels, self.bias, self.stride, self.padding
         )
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.graph.context import no_grad
 from limpid.nn import init
 from limpid.nn.functional.embedding import check_rows, integers
-from limpid.nn.functional.sparse import index_linear, sparse_linear
-from limpid.nn.linear import draw_uniform, extent
+from limpid.nn.functional.sparse_linear import index_linear, sparse_linear
+from limpid.nn.layers.linear import Linear
 from limpid.nn.module import Module
+from limpid.ops.axes import integer
 from limpid.ops.cast import stop_gradient
 from limpid.ops.create import zeros
 from limpid.ops.elementary import abs
 from limpid.ops.lookup import largest_at
 from limpid.ops.state import assign
-from limpid.tensor import Buffer, Parameter, Tensor, to_array
+from limpid.tensor import Buffer, Parameter, operand
 
 
-class SparseLinear(Module):
+class SparseLinear(Linear):
     """`Linear` for rows that are mostly 0: only their other elements are given, and read.
 
     weight (out_features, in_features) and bias (out_features) are those of `Linear`, so that one's
@@ -31,27 +33,11 @@ class SparseLinear(Module):
     ((2, 2), SparseLinear(in_features=100000, out_features=2, bias=True))
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None):
-        self.in_features = extent(in_features, "in_features")
-        self.out_features = extent(out_features, "out_features")
-        self.weight = Parameter(zeros((out_features, in_features), dtype))
-        self.bias = Parameter(zeros((out_features,), dtype)) if bias else None
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the parameters anew, uniform in ±1/√in_features."""
-        draw_uniform(self.weight, self.bias, self.in_features)
-
-    def forward(self, indices: Any, values: Any, rows: int | None = None) -> Any:
+    def forward(  # type: ignore[override]  # the input comes in parts
+        self, indices: Any, values: Any, rows: int | None = None
+    ) -> Any:
         """`functional.sparse_linear`."""
         return sparse_linear(indices, values, self.weight, self.bias, rows)
-
-    def extra_repr(self) -> str:
-        """Sizes, and whether there is a bias."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}"
-        )
 
 
 class IndexLinear(Module):
@@ -70,6 +56,7 @@ class IndexLinear(Module):
     (2, 2)
     """
 
+    @name_errors
     def __init__(
         self,
         in_features: int,
@@ -78,8 +65,8 @@ class IndexLinear(Module):
         normalize: bool = False,
         dtype: Any = None,
     ):
-        self.in_features = extent(in_features, "in_features")
-        self.out_features = extent(out_features, "out_features")
+        self.in_features = integer(in_features, "in_features")
+        self.out_features = integer(out_features, "out_features")
         self.weight = Parameter(zeros((in_features, out_features), dtype))
         self.bias = Parameter(zeros((out_features,), dtype)) if bias else None
         self.shift = Parameter(zeros((in_features,), dtype)) if normalize else None
@@ -88,7 +75,7 @@ class IndexLinear(Module):
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew, uniform in ±1/√in_features; nothing was met yet."""
-        draw_uniform(self.weight, self.bias, self.in_features)
+        init.fan_in_uniform_(self.in_features, self.weight, self.bias)
         for slot in (self.shift, self.largest):
             if slot is not None:
                 init.zeros_(slot)
@@ -101,7 +88,7 @@ class IndexLinear(Module):
 
     def _meet(self, largest: Buffer, keys: Any, values: Any) -> None:
         """Raise the largest sizes so far to the sizes of these values."""
-        keys, values = integers(keys), values if isinstance(values, Tensor) else to_array(values)
+        keys, values = integers(keys), operand(values)
         check_rows("index_linear", keys, self.in_features, what="column")
         with no_grad():
             assign(largest, largest_at(largest, keys, abs(stop_gradient(values))))

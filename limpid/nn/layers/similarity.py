@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.nn import functional as F  # noqa: N812  # its usual name
 from limpid.nn.functional.similarity import check_margin
-from limpid.nn.losses import Loss
+from limpid.nn.layers.losses import Loss
 from limpid.nn.module import Module
 
 
@@ -51,6 +52,7 @@ class CosineEmbeddingLoss(Loss):
 class TripletMarginLoss(Loss):
     """max(0, margin + ‖anchor − positive‖ − ‖anchor − negative‖)."""
 
+    @name_errors
     def __init__(
         self,
         margin: float = 1.0,
@@ -76,6 +78,7 @@ class TripletMarginLoss(Loss):
 class TripletMarginWithDistanceLoss(Loss):
     """`TripletMarginLoss` with a distance of one's own, a function or a module."""
 
+    @name_errors
     def __init__(
         self,
         *,

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpid.errors import ArgumentError
+from limpid.differentiation.failure import name_errors
+from limpid.errors import ArgumentError, ShapeError
 from limpid.nn import functional as F  # noqa: N812  # its usual name
-from limpid.nn.cells import ACTIVATIONS, Recurrent, check_nonlinearity
-from limpid.nn.functional.losses import operand
-from limpid.nn.linear import extent
+from limpid.nn.functional.dropout import check_probability
+from limpid.nn.layers.cells import ACTIVATIONS, Recurrent, check_nonlinearity
 from limpid.ops.affine import check_type
+from limpid.ops.axes import integer
 from limpid.ops.create import zeros
 from limpid.ops.join import concat, stack
 from limpid.ops.layout import permute_dims, reshape
 from limpid.ops.recurrent import gru_gates, lstm_gates
-from limpid.tensor import Parameter
+from limpid.tensor import Parameter, asarray, operand
 from limpid.transforms.scan import scan
 
 State = tuple[Any, ...]  # (h,), or (h, c)
@@ -38,6 +39,7 @@ class RNNBase(Recurrent):
     proj_size weight_hr_l0), then those ending in _l0_reverse, then _l1.
     """
 
+    @name_errors
     def __init__(
         self,
         input_size: int,
@@ -51,17 +53,14 @@ class RNNBase(Recurrent):
         dtype: Any = None,
     ):
         super().__init__(input_size, hidden_size, bias)
-        self.num_layers = extent(num_layers, "num_layers")
+        self.num_layers = integer(num_layers, "num_layers", 1)
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
-        self.proj_size = extent(proj_size, "proj_size")
-        if not self.num_layers:
-            raise ArgumentError(f"{type(self).__name__}: num_layers must be at least 1")
-        if not 0 <= dropout <= 1:
-            raise ArgumentError(f"a probability is from 0 to 1, not {dropout}")
+        self.proj_size = integer(proj_size, "proj_size")
+        check_probability(dropout)
         if self.proj_size and self.states == 1:
-            raise ArgumentError(f"{type(self).__name__}: proj_size is for LSTM only")
+            raise ArgumentError("proj_size is for LSTM only")
         if self.proj_size >= self.hidden_size:
             raise ArgumentError(
                 f"proj_size {proj_size} must be smaller than hidden_size {hidden_size}"
@@ -116,7 +115,8 @@ class RNNBase(Recurrent):
                 last.append(state)
                 made.append(y)
             x = made[0] if directions == 1 else concat(made, axis=-1)  # (T, N, directions · out)
-        finals = [stack(list(parts)) for parts in zip(*last, strict=True)]
+        # After no steps at all these are still the arrays that the states began with.
+        finals = [asarray(stack(list(parts))) for parts in zip(*last, strict=True)]
         if len(given.shape) == 2:
             x = reshape(x, (x.shape[0], x.shape[2]))
             finals = [reshape(s, (s.shape[0], s.shape[2])) for s in finals]
@@ -128,12 +128,12 @@ class RNNBase(Recurrent):
         """The sequence as (T, N, in), and the first states of each direction of each layer."""
         if len(x.shape) not in (2, 3) or x.shape[-1] != self.input_size:
             axes = "(N, T," if self.batch_first else "(T, N,"
-            raise self.wrong(
+            raise ShapeError(
                 f"the input must have shape {axes} {self.input_size}) or (T, {self.input_size}), "
                 f"not {x.shape}"
             )
         weight = getattr(self, f"weight_hh_{self.suffixes[0]}")
-        check_type(type(self).__name__, x, weight)
+        check_type(x, weight)
         batch: tuple[int, ...] = ()
         if len(x.shape) == 3:
             x = permute_dims(x, (1, 0, 2)) if self.batch_first else x
@@ -145,7 +145,7 @@ class RNNBase(Recurrent):
             x = reshape(x, (x.shape[0], 1, x.shape[1]))
             found = tuple(reshape(s, (count, 1, s.shape[-1])) for s in found)
         for state in found:
-            check_type(type(self).__name__, state, weight)
+            check_type(state, weight)
         return x, [tuple(s[number] for s in found) for number in range(count)]
 
     def _run(self, x: Any, state: State, number: int, reverse: bool) -> tuple[State, Any]:
@@ -189,6 +189,7 @@ class RNN(RNNBase):
     ((7, 5, 2), (2, 5, 2))
     """
 
+    @name_errors
     def __init__(
         self,
         input_size: int,

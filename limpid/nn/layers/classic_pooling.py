@@ -5,11 +5,12 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.nn import functional as F  # noqa: N812  # its usual name
-from limpid.nn.convolution import fill
-from limpid.nn.linear import extent
+from limpid.nn import init
+from limpid.nn.layers.windows import Windowed
 from limpid.nn.module import Module
-from limpid.nn.pooling import Pooling
+from limpid.ops.axes import integer
 from limpid.ops.create import zeros
 from limpid.ops.windows.geometry import per_axis
 from limpid.tensor import Parameter
@@ -20,18 +21,18 @@ class SubSampling(Module):
 
     rank: int  # the number of spatial axes
 
+    @name_errors
     def __init__(self, channels: int, kernel_size: Any, stride: Any = 1, dtype: Any = None):
-        name = type(self).__name__
-        self.channels = extent(channels, "channels")
-        self.kernel_size = per_axis(kernel_size, self.rank, f"{name}: kernel_size")
-        self.stride = per_axis(stride, self.rank, f"{name}: stride")
+        self.channels = integer(channels, "channels")
+        self.kernel_size = per_axis(kernel_size, self.rank, "kernel_size")
+        self.stride = per_axis(stride, self.rank, "stride")
         self.weight = Parameter(zeros((channels,), dtype))
         self.bias = Parameter(zeros((channels,), dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew, uniform in ±1/√(kernel area)."""
-        fill(self.weight, self.bias, prod(self.kernel_size))
+        init.fan_in_uniform_(prod(self.kernel_size), self.weight, self.bias)
 
     def forward(self, input: Any) -> Any:
         """weight · Σ + bias, for each channel."""
@@ -71,7 +72,7 @@ class SubSampling2d(SubSampling):
     rank = 2
 
 
-class FeatureLPPool(Pooling):
+class FeatureLPPool(Windowed):
     """(Σ xᵖ)^(1/p) over neighbouring channels: (N, C, …) → (N, (C − width)/stride + 1, …).
 
     power  p; powers keep the sign, so odd p want positive x; where the sum is 0 the gradient is 0

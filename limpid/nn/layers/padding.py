@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpid.differentiation.failure import in_scope
-from limpid.errors import ArgumentError, ShapeError
+from limpid.differentiation.failure import name_errors
+from limpid.errors import ArgumentError
 from limpid.nn.functional.padding import pad
 from limpid.nn.module import Module
-from limpid.tensor import Tensor, to_array
+from limpid.ops.windows.geometry import check_axes
+from limpid.tensor import operand
 
 
 class Padding(Module):
@@ -23,6 +24,7 @@ class Padding(Module):
     rank = 1
     mode = "constant"
 
+    @name_errors
     def __init__(self, padding: Any):
         self.padding = self._numbers(padding)
 
@@ -31,19 +33,14 @@ class Padding(Module):
         given = padding if isinstance(padding, tuple | list) else (padding,) * (2 * self.rank)
         if len(given) != 2 * self.rank or not all(hasattr(n, "__index__") for n in given):
             raise ArgumentError(
-                f"{type(self).__name__}: padding is an integer or {2 * self.rank} integers, not "
-                f"{padding!r:.60}"
+                f"padding is an integer or {2 * self.rank} integers, not {padding!r:.60}"
             )
         return tuple(int(n.__index__()) for n in given)
 
     def forward(self, input: Any) -> Any:
         """The input, padded."""
-        input = input if isinstance(input, Tensor) else to_array(input)
-        if len(input.shape) - self.rank not in (1, 2):
-            raise ShapeError(
-                f"{in_scope(type(self).__name__)}: the input must have {self.rank + 1} or "
-                f"{self.rank + 2} axes, not shape {input.shape}"
-            )
+        input = operand(input)
+        check_axes(input.shape, self.rank)
         return pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:
@@ -83,14 +80,23 @@ class ConstantPad2d(ConstantPadding):
 
 
 class ConstantPad3d(ConstantPadding):
-    """A number added around the last three axes; padding (left, right, top, bottom, front,
-    back).
-    """
+    """A number added around the last three axes: (left, right, top, bottom, front, back)."""
 
     rank = 3
 
 
-class ZeroPad1d(ConstantPad1d):
+class ZeroPadding(ConstantPadding):
+    """Base of layers that pad with zeros."""
+
+    def __init__(self, padding: Any):
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        """The widths."""
+        return f"{self.padding}"
+
+
+class ZeroPad1d(ZeroPadding):
     """Zeros added at both ends of the last axis.
 
     >>> import limpid
@@ -98,34 +104,17 @@ class ZeroPad1d(ConstantPad1d):
     tensor([[0., 1., 2., 0.]])
     """
 
-    def __init__(self, padding: Any):
-        super().__init__(padding, 0.0)
 
-    def extra_repr(self) -> str:
-        """The widths."""
-        return f"{self.padding}"
-
-
-class ZeroPad2d(ConstantPad2d):
+class ZeroPad2d(ZeroPadding):
     """Zeros added around the last two axes; padding (left, right, top, bottom)."""
 
-    def __init__(self, padding: Any):
-        super().__init__(padding, 0.0)
-
-    def extra_repr(self) -> str:
-        """The widths."""
-        return f"{self.padding}"
+    rank = 2
 
 
-class ZeroPad3d(ConstantPad3d):
+class ZeroPad3d(ZeroPadding):
     """Zeros added around the last three axes; padding (left, right, top, bottom, front, back)."""
 
-    def __init__(self, padding: Any):
-        super().__init__(padding, 0.0)
-
-    def extra_repr(self) -> str:
-        """The widths."""
-        return f"{self.padding}"
+    rank = 3
 
 
 class ReflectionPad1d(Padding):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from limpid.nn import functional as F  # noqa: N812  # its usual name
-from limpid.nn.pooling import Pooling
+from limpid.nn.layers.windows import Windowed
 
 
-class Unfold(Pooling):
+class Unfold(Windowed):
     """Every window as a column (im2col): (N, C, H, W) → (N, C·∏K, L), for L windows.
 
     >>> import limpid
@@ -29,7 +29,7 @@ class Unfold(Pooling):
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
-class Fold(Pooling):
+class Fold(Windowed):
     """Columns added up where their windows lie (col2im): (N, C·∏K, L) → (N, C, H, W).
 
     >>> import limpid

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.source import capture, describe
 from limpid.nn import functional as F  # noqa: N812  # its usual name
 from limpid.nn.functional.normalization import last_extents
 from limpid.nn.init import ones_, zeros_
-from limpid.nn.linear import extent
 from limpid.nn.module import Module
+from limpid.ops.axes import integer
 from limpid.ops.cast import astype
 from limpid.ops.create import full, ones, zeros
 from limpid.ops.layout import reshape
 from limpid.ops.state import assign
-from limpid.tensor import Buffer, Parameter, Tensor, to_array
+from limpid.tensor import Buffer, Parameter, operand
 
 
 def _parameters(
@@ -52,6 +52,7 @@ class ChannelNorm(Normalization):
     ranks: tuple[int, ...] = ()  # how many axes an input may have
     single: bool = False  # whether the smaller number is that of an input without a batch
 
+    @name_errors
     def __init__(
         self,
         num_features: int,
@@ -63,7 +64,7 @@ class ChannelNorm(Normalization):
         *,
         bias: bool = True,
     ):
-        self.num_features = extent(num_features, "num_features")
+        self.num_features = integer(num_features, "num_features")
         self.eps = eps
         self.momentum = momentum
         self.affine = affine
@@ -83,18 +84,18 @@ class ChannelNorm(Normalization):
 
     def checked(self, input: Any) -> Any:
         """The input as an operand; ShapeError for another number of axes or channels."""
-        input = input if isinstance(input, Tensor) else to_array(input)
-        name, rank = type(self).__name__, len(input.shape)
+        input = operand(input)
+        rank = len(input.shape)
         if rank not in self.ranks:
             raise ShapeError(
-                f"{name}: the input must have {' or '.join(map(str, self.ranks))} axes, but its "
-                f"shape is {input.shape}\n  at {describe(capture())}"
+                f"the input must have {' or '.join(map(str, self.ranks))} axes, but its "
+                f"shape is {input.shape}"
             )
         channels = input.shape[0 if self.single and rank == self.ranks[0] else 1]
         if channels != self.num_features and (self.affine or self.track_running_stats):
             raise ShapeError(
-                f"{name}: the layer was made for {self.num_features} channels, but the input has "
-                f"{channels}: its shape is {input.shape}\n  at {describe(capture())}"
+                f"the layer was made for {self.num_features} channels, but the input has "
+                f"{channels}: its shape is {input.shape}"
             )
         return input
 
@@ -247,6 +248,7 @@ class LayerNorm(Normalization):
     [[-1.0, 1.0], [-1.0, 1.0]]
     """
 
+    @name_errors
     def __init__(
         self,
         normalized_shape: Any,
@@ -255,7 +257,7 @@ class LayerNorm(Normalization):
         bias: bool = True,
         dtype: Any = None,
     ):
-        self.normalized_shape = last_extents("LayerNorm", normalized_shape)
+        self.normalized_shape = last_extents(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.weight, self.bias = _parameters(self.normalized_shape, elementwise_affine, bias, dtype)
@@ -284,6 +286,7 @@ class RMSNorm(Normalization):
     [[1.0, -1.0]]
     """
 
+    @name_errors
     def __init__(
         self,
         normalized_shape: Any,
@@ -291,7 +294,7 @@ class RMSNorm(Normalization):
         elementwise_affine: bool = True,
         dtype: Any = None,
     ):
-        self.normalized_shape = last_extents("RMSNorm", normalized_shape)
+        self.normalized_shape = last_extents(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.weight, _ = _parameters(self.normalized_shape, elementwise_affine, False, dtype)
@@ -318,6 +321,7 @@ class GroupNorm(Normalization):
     (4, 6, 5)
     """
 
+    @name_errors
     def __init__(
         self,
         num_groups: int,
@@ -328,12 +332,10 @@ class GroupNorm(Normalization):
         *,
         bias: bool = True,
     ):
-        self.num_groups = extent(num_groups, "num_groups")
-        self.num_channels = extent(num_channels, "num_channels")
+        self.num_groups = integer(num_groups, "num_groups")
+        self.num_channels = integer(num_channels, "num_channels")
         if not num_groups or num_channels % num_groups:
-            raise ArgumentError(
-                f"GroupNorm: {num_groups} groups do not divide {num_channels} channels"
-            )
+            raise ArgumentError(f"{num_groups} groups do not divide {num_channels} channels")
         self.eps = eps
         self.affine = affine
         self.weight, self.bias = _parameters((num_channels,), affine, bias, dtype)
@@ -361,10 +363,9 @@ class LocalResponseNorm(Module):
     (2, 8, 4, 4)
     """
 
+    @name_errors
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
-        if not extent(size, "size"):
-            raise ArgumentError("LocalResponseNorm: size must be an integer from 1 on, not 0")
-        self.size = size
+        self.size = integer(size, "size", 1)
         self.alpha = alpha
         self.beta = beta
         self.k = k

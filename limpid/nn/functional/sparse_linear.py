@@ -9,7 +9,7 @@ import numpy as np
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.graph.context import context
+from limpid.graph.dtype import as_dtype
 from limpid.nn.functional.embedding import check_rows, integers
 from limpid.ops.affine import check_type
 from limpid.ops.arithmetic import where
@@ -19,7 +19,7 @@ from limpid.ops.gather import take
 from limpid.ops.layout import reshape
 from limpid.ops.lookup import row_numbers
 from limpid.ops.sparse import sparse_matmul
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import Tensor, known_values, operand
 
 
 @name_errors
@@ -48,9 +48,9 @@ def sparse_linear(
     tensor([[31., 64.],
             [ 2.,  5.]])
     """
-    indices, values = integers(indices), _floats(values)
+    indices, values = integers(indices), operand(values)
     out, features = _extents(weight, bias)
-    check_type("sparse_linear", values, weight)
+    check_type(values, weight)
     if values.ndim == 1 and indices.shape == (2, values.shape[0]):
         numbers, columns = indices[0], indices[1]
         count = _row_count(numbers, rows)
@@ -118,9 +118,9 @@ def index_linear(
     tensor([[31., 64.],
             [ 2.,  5.]])
     """
-    keys, values = integers(keys), _floats(values)
+    keys, values = integers(keys), operand(values)
     features, out = _extents(weight, bias, out=1)
-    check_type("index_linear", values, weight)
+    check_type(values, weight)
     if values.ndim != 1 or keys.shape != values.shape:
         raise ShapeError(
             f"keys and values must have the same shape (M), not {keys.shape} and {values.shape}"
@@ -149,22 +149,17 @@ def _rows_of(sizes: Any, count: int) -> tuple[Any, int]:
     if sizes is None:
         return np.zeros(count, np.int64), 1
     sizes = integers(sizes)
-    if sizes.ndim != 1 or sizes.dtype.kind not in ("i", "u", "int"):
+    if sizes.ndim != 1 or as_dtype(sizes.dtype).kind != "int":
         raise ArgumentError(
             f"sizes must be integers of shape (N), not {sizes.dtype} of shape {sizes.shape}"
         )
-    if context.state.recorder is None:
-        given = sizes.value if isinstance(sizes, Tensor) else sizes
-        if given.min(initial=0) < 0 or given.sum() != count:
-            raise ArgumentError(
-                f"sizes add up to {given.sum()}, the smallest is "
-                f"{given.min(initial=0)}, but there are {count} keys"
-            )
+    given = known_values(sizes)
+    if given is not None and (given.min(initial=0) < 0 or given.sum() != count):
+        raise ArgumentError(
+            f"sizes add up to {given.sum()}, the smallest is {given.min(initial=0)}, but there are "
+            f"{count} keys"
+        )
     return row_numbers(sizes, count=count), sizes.shape[0]
-
-
-def _floats(values: Any) -> Any:
-    return values if isinstance(values, Tensor) else to_array(values)
 
 
 def _extents(weight: Any, bias: Any, out: int = 0) -> tuple[int, int]:

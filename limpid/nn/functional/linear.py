@@ -1,17 +1,19 @@
-"""What layers compute, with PyTorch's names and argument order."""
+"""Linear and bilinear maps, and one-hot vectors, with PyTorch's names and argument order."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from limpid.differentiation.failure import name_errors
 from limpid.errors import ShapeError
 from limpid.ops import affine, gather
 from limpid.ops.contract import matmul
 from limpid.ops.layout import reshape
 from limpid.ops.reduce import sum
-from limpid.tensor import Tensor, to_array
+from limpid.tensor import operand
 
 
+@name_errors
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """input · weightᵀ + bias; (…, in) → (…, out).
 
@@ -24,13 +26,14 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     >>> limpid.nn.functional.linear(x, w, limpid.tensor([0.5, 0.0]))
     tensor([[11.5,  2. ]])
     """
-    input = input if isinstance(input, Tensor) else to_array(input)
+    input = operand(input)
     if bias is not None:
         return affine.linear(input, weight, bias)
-    affine.check_type("linear", input, weight)
+    affine.check_type(input, weight)
     return matmul(input, weight.mT)
 
 
+@name_errors
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """Σ_ij input1_i · weight_kij · input2_j + bias_k; (…, in1), (…, in2) → (…, out).
 
@@ -41,14 +44,23 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     >>> limpid.nn.functional.bilinear(a, b, limpid.tensor([[[1.0], [1.0]]]))
     tensor([[9.]])
     """
-    input1 = input1 if isinstance(input1, Tensor) else to_array(input1)
-    input2 = input2 if isinstance(input2, Tensor) else to_array(input2)
-    affine.check_type("bilinear", input1, weight)
-    affine.check_type("bilinear", input2, weight)
+    input1 = operand(input1)
+    input2 = operand(input2)
+    affine.check_type(input1, weight)
+    affine.check_type(input2, weight)
     if input1.shape[:-1] != input2.shape[:-1]:
         raise ShapeError(
-            "bilinear: both inputs must agree but for the last axis, but have shapes "
+            "both inputs must agree but for the last axis, but have shapes "
             f"{input1.shape} and {input2.shape}"
+        )
+    if len(weight.shape) != 3 or (input1.shape[-1:], input2.shape[-1:]) != (
+        weight.shape[1:2],
+        weight.shape[2:],
+    ):
+        raise ShapeError(
+            f"the weight has shape (out, in1, in2) = {weight.shape}, so the inputs must end in "
+            f"{' and '.join(map(str, weight.shape[1:]))}, but their shapes are {input1.shape} and "
+            f"{input2.shape}"
         )
     out, in1, in2 = weight.shape
     flat = reshape(weight, (out * in1, in2))

@@ -1,0 +1,1 @@
+"""Layers and losses as modules; what each computes is in functional, in a file of the same name."""
