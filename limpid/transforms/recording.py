@@ -85,7 +85,7 @@ class Recorder:
         self.taken = set(names)  # by inputs
         self.slots: dict[str, Node] = {}
         self.names: dict[Node, str] = {}  # of slots
-        self.required: dict[Node, bool] = {}  # slot → whether it required a gradient when it was met
+        self.required: dict[Node, bool] = {}  # slot → whether it required a gradient when met
         self.writes: dict[str, Tensor] = {}
         self.kept: dict[Node, Kept] = {}  # leaf → its .grad, by output number
         self.leaves: dict[Node, Node] = {}  # what an assigned slot stands for now → the slot
