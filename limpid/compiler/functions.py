@@ -150,6 +150,24 @@ def _intrinsic(name: str) -> Emit:
     return lambda code, dtype, xs: code.intrinsic(name, dtype, *xs)
 
 
+def _libm(name: str) -> Emit:
+    """A function of the C library, lane by lane."""
+
+    def emit(code: Code, dtype: np.dtype[Any], xs: list[str]) -> str:
+        scalar, kind = SCALARS[dtype.name], code.type_of(dtype)
+        symbol = f"{name}f" if scalar == "float" else name
+        code.declared.add(f"declare {scalar} @{symbol}({', '.join([scalar] * len(xs))})")
+        made = "poison"
+        for lane in range(code.width):
+            given = [code.make(f"extractelement {kind} {x}, i32 {lane}") for x in xs]
+            operands = ", ".join(f"{scalar} {x}" for x in given)
+            y = code.make(f"call {scalar} @{symbol}({operands})")
+            made = code.make(f"insertelement {kind} {made}, {scalar} {y}, i32 {lane}")
+        return made
+
+    return emit
+
+
 def _one(code: Code, dtype: np.dtype[Any]) -> str:
     return code.constant(dtype, 1)
 
@@ -196,7 +214,13 @@ FUNCTIONS: dict[tuple[str, str], Emit] = {
        "multiply": "mul"}.items()},
     **{(n, "f"): _intrinsic(i) for n, i in {"absolute": "fabs", "sqrt": "sqrt", "exp": "exp",
        "log": "log", "sin": "sin", "cos": "cos", "floor": "floor", "ceil": "ceil",
-       "trunc": "trunc", "rint": "roundeven", "maximum": "maximum", "minimum": "minimum"}.items()},
+       "trunc": "trunc", "rint": "roundeven", "maximum": "maximum", "minimum": "minimum",
+       "copysign": "copysign"}.items()},
+    **{(n, "f"): _libm(i) for n, i in {"expm1": "expm1", "log1p": "log1p", "tanh": "tanh",
+       "sinh": "sinh", "cosh": "cosh", "tan": "tan", "arcsin": "asin", "arccos": "acos",
+       "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+       "exp2": "exp2", "log2": "log2", "log10": "log10", "cbrt": "cbrt", "power": "pow",
+       "arctan2": "atan2", "hypot": "hypot", "fmod": "fmod"}.items()},
     **{(n, "f"): _binary(f"fcmp {i}") for n, i in {"greater": "ogt", "greater_equal": "oge",
        "less": "olt", "less_equal": "ole", "equal": "oeq", "not_equal": "une"}.items()},
     **{(n, "i"): _binary(f"icmp {i}") for n, i in {"greater": "sgt", "greater_equal": "sge",

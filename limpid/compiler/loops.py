@@ -57,9 +57,9 @@ _NAMES = ("float32", "float64", "bool", "int8", "uint8", "int16", "uint16", "int
           "int64", "uint64")  # fmt: skip
 
 
-def emit(name: str, stage: Stage, buffered: frozenset[Value], kept: set[Value], width: int) -> Nest:
+def emit(name: str, stage: Stage, buffered: frozenset[Value], width: int) -> Nest:
     """The function `name` that computes a stage; `width` bytes are in a vector."""
-    return _Emitter(name, stage, buffered, kept, width).nest()
+    return _Emitter(name, stage, buffered, width).nest()
 
 
 Key = tuple[Value, tuple[int, ...] | None]  # what is read and how; None for what is written
@@ -71,10 +71,9 @@ class _Emitter:
         name: str,
         stage: Stage,
         buffered: frozenset[Value],
-        kept: set[Value],
         width: int,
     ):
-        self.name, self.stage, self.kept = name, stage, kept
+        self.name, self.stage = name, stage
         self.inside = {v for v in stage.values if v.kind == "map"}
         self.domain = stage.domain
         self.outputs = [v for v in stage.values if v in buffered]
@@ -105,7 +104,7 @@ class _Emitter:
             self.readings[value, None] = Reading(value, 0, steps)
 
     def _read(self, x: Value, full: Shape) -> Key:
-        found = locate(x, self.kept)
+        found = locate(x)
         steps = _aligned(x.shape, found.strides, full)
         self.readings[x, steps] = Reading(found.base, found.offset, steps)
         return x, steps
@@ -135,10 +134,12 @@ class _Emitter:
         for key in self.readings:
             self._pointer(key)
         totals = {v: self._scratch(v) for v in self.reductions}
-        for v, (pointer, kind) in totals.items():
+        made = {v: total for v, total in totals.items() if v.size}
+        for v, (pointer, kind) in made.items():
             self._fill(pointer, kind, v)
-        self._loops(totals)
-        for v, (pointer, kind) in totals.items():
+        if 0 not in self.domain:
+            self._loops(totals)
+        for v, (pointer, kind) in made.items():
             self._finish(v, pointer, kind)
         code.add("ret void")
         text = "\n".join([f"define void @{self.name}(ptr %buffers) {{", "entry:", *code.lines, "}"])

@@ -13,22 +13,16 @@ import numpy as np
 from limpid.compiler.lanes import Choice, Order, choose
 from limpid.compiler.product import TYPES
 from limpid.compiler.target import Target
-from limpid.compiler.values import Value, ordered
-from limpid.compiler.views import locate, unsayable
+from limpid.compiler.values import Value, copied, rebuilt
+from limpid.compiler.views import locate
 from limpid.ops.windows.contraction import Contraction
 from limpid.ops.windows.region import Layout
 
 
 def packed_ends(ends: Sequence[Value], target: Target) -> list[Value]:
     """The same values, where contractions find their operands as the kernel wants them."""
-    made: dict[Value, Value] = {}
     copies: dict[tuple[Value, Order], Value] = {}
-    for value in ordered(ends):
-        operands = tuple(made[x] for x in value.operands)
-        moved = any(a is not b for a, b in zip(operands, value.operands))
-        again = replace(value, operands=operands) if moved else value
-        made[value] = _packed(again, target, copies) if value.kind == "contract" else again
-    return [made[end] for end in ends]
+    return rebuilt(ends, lambda v: _packed(v, target, copies) if v.kind == "contract" else v)
 
 
 def choice_of(value: Value, target: Target) -> tuple[Choice, tuple[Layout, ...]] | None:
@@ -37,21 +31,16 @@ def choice_of(value: Value, target: Target) -> tuple[Choice, tuple[Layout, ...]]
         return None
     if not all(x.size for x in (*value.operands, value)):
         return None
-    given = [layout(x) for x in (*value.operands, value)]
-    if any(x is None for x in given):
-        return None
-    layouts = [x for x in given if x is not None]
+    layouts = [layout(x) for x in (*value.operands, value)]
     first: Contraction = value.params["parts"][0]
     choice = choose(first, layouts, target.lanes(value.dtype), target.rows)
     return None if choice is None else (choice, choice.layouts(first, layouts))
 
 
-def layout(x: Value) -> Layout | None:
-    """Strides in bytes; None where strides can't say it."""
-    if unsayable(ordered([x])):
-        return None
+def layout(x: Value) -> Layout:
+    """Strides in bytes."""
     size = x.dtype.itemsize
-    return tuple(n * size for n in locate(x, set()).strides), size
+    return tuple(n * size for n in locate(x).strides), size
 
 
 def _packed(value: Value, target: Target, copies: dict[tuple[Value, Order], Value]) -> Value:
@@ -64,7 +53,7 @@ def _packed(value: Value, target: Target, copies: dict[tuple[Value, Order], Valu
         side = 0 if choice.swapped else 1
         key = operands[side], choice.order
         if key not in copies:
-            copies[key] = _reordered(_copied(_permuted(*key)), choice.order)
+            copies[key] = _reordered(copied(_permuted(*key)), choice.order)
         operands[side] = copies[key]
     if choice.out is None:
         return replace(value, operands=tuple(operands))
@@ -80,10 +69,6 @@ def _packed(value: Value, target: Target, copies: dict[tuple[Value, Order], Valu
 def _permuted(x: Value, axes: Order) -> Value:
     shape = tuple(x.shape[axis] for axis in axes)
     return Value("permute", shape, x.dtype, (x,), {"axes": tuple(axes)})
-
-
-def _copied(x: Value) -> Value:
-    return Value("map", x.shape, x.dtype, (x,), {"function": "cast"})
 
 
 def _reordered(x: Value, order: Order) -> Value:

@@ -24,7 +24,7 @@ from limpid.compiler.product import product_functions
 from limpid.compiler.stages import CALL, NEST, PRODUCT, Stage, schedule
 from limpid.compiler.target import Target
 from limpid.compiler.values import Value, evaluate
-from limpid.compiler.views import locate
+from limpid.compiler.views import locate, with_copies
 from limpid.graph.node import Array
 from limpid.ops.windows.execution import execute
 
@@ -53,9 +53,8 @@ class Native:
 
     def __init__(self, ends: Sequence[Value], target: Target):
         self.target = target
-        self.ends = packed_ends(ends, target)
+        self.ends = with_copies(packed_ends(with_copies(ends), target))
         self.schedule = schedule(self.ends)
-        self.kept = set(self.schedule.kept)
         self.buffers = {
             value: np.empty(value.shape, value.dtype)
             for value in self.schedule.buffered
@@ -119,7 +118,7 @@ class Native:
 
     def _nest(self, number: int, stage: Stage) -> Command:
         name = f"nest{number}"
-        made = emit(name, stage, self.schedule.buffered, self.kept, self.target.width)
+        made = emit(name, stage, self.schedule.buffered, self.target.width)
         self.texts[name] = made.text
         self.declared |= made.declared
         scratch = [np.empty(count, dtype) for count, dtype in made.scratch]
@@ -132,7 +131,7 @@ class Native:
         if choice_of(value, self.target) is None or _work(value) >= SHARED:
             return None
         dtype = value.dtype.name
-        given = [x for x in map(layout, (*value.operands, value)) if x is not None]
+        given = [layout(x) for x in (*value.operands, value)]
         lanes, rows = self.target.lanes(dtype), self.target.rows
         batches: list[tuple[Any, Batch, int]] = []
         for part in value.params["parts"]:
@@ -154,7 +153,7 @@ class Native:
             declared, text = product_functions(self.target, value.dtype.name, depth, suffix)
             self.texts[suffix] = text
             self.declared.update(declared)
-        left, right = (locate(x, self.kept) for x in value.operands)
+        left, right = (locate(x) for x in value.operands)
         a, b = (right, left) if choice.swapped else (left, right)
         self.alive.append(batch)
         size = value.dtype.itemsize
@@ -239,7 +238,7 @@ class Native:
             return self.constants[x]
         if x in self.buffers:
             return self.buffers[x]
-        found = locate(x, self.kept)
+        found = locate(x)
         base = self._array(found.base).reshape(-1)
         if not prod(x.shape):
             return np.empty(x.shape, x.dtype)
@@ -288,10 +287,8 @@ def _covers(value: Value) -> bool:
 
 
 def _is_native(stage: Stage) -> bool:
-    """Whether all of a nest can be emitted; one with nothing to do, or of views alone, is not."""
-    return 0 not in stage.domain and all(
-        v.kind in ("map", "reduce") and can_emit(v) for v in stage.values
-    )
+    """Whether all of a nest can be emitted."""
+    return all(can_emit(value) for value in stage.values)
 
 
 def _evaluated(value: Value, operands: Sequence[Array]) -> Array:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from limpid.compiler.values import Shape, Value, ordered
-from limpid.compiler.views import VIEWS, unsayable
+from limpid.compiler.views import VIEWS
 
 NEST, PRODUCT, CALL = "nest", "product", "call"
 GIVEN = ("input", "constant")
@@ -36,25 +36,22 @@ class Schedule:
 
     stages: tuple[Stage, ...]
     buffered: frozenset[Value]
-    kept: frozenset[Value]  # views among them, which are copied
 
 
 def schedule(ends: Sequence[Value]) -> Schedule:
-    """The stages that compute these values."""
+    """The stages that compute these values, none of which is a view (`with_copies`)."""
     values = ordered(ends)
-    kept = unsayable(values)
-    kept |= {end for end in ends if end.kind in VIEWS}
     stages: list[Stage] = []
     place: dict[Value, int] = {}  # the number of the stage that makes a value; −1 if it is given
     for value in values:
-        place[value] = _place(value, stages, place, kept)
-    return Schedule(tuple(stages), _buffered(ends, values, place, kept), frozenset(kept))
+        place[value] = _place(value, stages, place)
+    return Schedule(tuple(stages), _buffered(ends, values, place))
 
 
-def _place(value: Value, stages: list[Stage], place: dict[Value, int], kept: set[Value]) -> int:
+def _place(value: Value, stages: list[Stage], place: dict[Value, int]) -> int:
     if value.kind in GIVEN:
         return -1
-    if value.kind in VIEWS and value not in kept:
+    if value.kind in VIEWS:
         return place[value.operands[0]]
     if value.kind in ("contract", "call"):
         return _alone(value, stages, place)
@@ -99,10 +96,10 @@ def _same_call(a: Value, b: Value) -> bool:
 
 
 def _buffered(
-    ends: Sequence[Value], values: list[Value], place: dict[Value, int], kept: set[Value]
+    ends: Sequence[Value], values: list[Value], place: dict[Value, int]
 ) -> frozenset[Value]:
     """Values that are read by other stages, or in another way than element by element."""
-    found = set(ends) | kept
+    found = set(ends)
     found.update(v for v in values if v.kind not in (*VIEWS, "map"))
     for value in values:
         for x in value.operands:
@@ -110,11 +107,11 @@ def _buffered(
                 x.kind == "map" and value.kind in ("map", "reduce") and place[x] == place[value]
             )
             if not inside:
-                found.add(_base(x, kept))
+                found.add(_base(x))
     return frozenset(found)
 
 
-def _base(x: Value, kept: set[Value]) -> Value:
-    while x.kind in VIEWS and x not in kept:
+def _base(x: Value) -> Value:
+    while x.kind in VIEWS:
         x = x.operands[0]
     return x

@@ -14,8 +14,8 @@ call       whatever else: a primitive as NumPy does it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,22 @@ def ordered(ends: Iterable[Value]) -> list[Value]:
             stack.append((value, True))
             stack.extend((x, False) for x in reversed(value.operands) if x not in seen)
     return list(seen)
+
+
+def rebuilt(ends: Iterable[Value], change: Callable[[Value], Value]) -> list[Value]:
+    """The ends with every value changed, operands first."""
+    ends = list(ends)
+    made: dict[Value, Value] = {}
+    for value in ordered(ends):
+        operands = tuple(made[x] for x in value.operands)
+        moved = any(a is not b for a, b in zip(operands, value.operands, strict=True))
+        made[value] = change(replace(value, operands=operands) if moved else value)
+    return [made[end] for end in ends]
+
+
+def copied(x: Value) -> Value:
+    """The same elements in a buffer of their own."""
+    return Value("map", x.shape, x.dtype, (x,), {"function": "cast"})
 
 
 def evaluate(ends: Sequence[Value], inputs: Sequence[Any]) -> list[Array]:

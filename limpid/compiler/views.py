@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from limpid.compiler.values import Shape, Value
+from limpid.compiler.values import Shape, Value, copied, rebuilt
 
 VIEWS = ("reshape", "permute", "broadcast", "slice")
 
@@ -26,15 +28,12 @@ def packed(shape: Shape) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def locate(value: Value, kept: set[Value]) -> Located:
-    """Where a value's elements are, seen from the nearest value that has a buffer.
-
-    kept  values with buffers of their own, though they are views
-    """
-    if value.kind not in VIEWS or value in kept:
+def locate(value: Value) -> Located:
+    """Where a value's elements are, seen from the nearest value that is no view."""
+    if value.kind not in VIEWS:
         return Located(value, 0, packed(value.shape))
     (operand,) = value.operands
-    base, offset, strides = locate(operand, kept)
+    base, offset, strides = locate(operand)
     if value.kind == "permute":
         return Located(base, offset, tuple(strides[axis] for axis in value.params["axes"]))
     if value.kind == "broadcast":
@@ -44,19 +43,23 @@ def locate(value: Value, kept: set[Value]) -> Located:
         offset += sum(n * stride for n, stride in zip(starts, strides, strict=True))
         return Located(base, offset, tuple(n * s for n, s in zip(steps, strides, strict=True)))
     found = reshaped(operand.shape, strides, value.shape)
-    assert found is not None, "views that strides can't say are kept"
+    assert found is not None, "what strides can't say has been copied"
     return Located(base, offset, found)
 
 
-def unsayable(values: list[Value]) -> set[Value]:
-    """Operands of reshapes that need a buffer, since strides can't say what the reshape does."""
-    kept: set[Value] = set()
-    for value in values:
-        if value.kind == "reshape":
-            (operand,) = value.operands
-            if reshaped(operand.shape, locate(operand, kept).strides, value.shape) is None:
-                kept.add(operand)
-    return kept
+def with_copies(ends: Sequence[Value]) -> list[Value]:
+    """The ends, with copies of views that are ends, and before reshapes that strides can't say."""
+    made = rebuilt(ends, _sayable)
+    return [copied(end) if end.kind in VIEWS else end for end in made]
+
+
+def _sayable(value: Value) -> Value:
+    if value.kind != "reshape":
+        return value
+    (operand,) = value.operands
+    if reshaped(operand.shape, locate(operand).strides, value.shape) is not None:
+        return value
+    return replace(value, operands=(copied(operand),))
 
 
 def _broadcast(shape: Shape, strides: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:

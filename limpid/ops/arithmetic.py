@@ -97,6 +97,7 @@ _where = elementwise(
     ],
     math=r"\begin{cases} {a} & {condition} \\ {b} & \text{else} \end{cases}",
     operands=("condition", "a", "b"),
+    native=np.where,
 )
 
 
