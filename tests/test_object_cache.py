@@ -102,7 +102,11 @@ def test_a_second_process_compiles_nothing(folder: Path) -> None:
     )
     found = [
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"LIMPID_NATIVE": "1"},
         ).stdout.split()
         for _ in range(2)
     ]
