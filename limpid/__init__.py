@@ -7,6 +7,8 @@ from typing import Any as _Any
 from limpid import errors, linalg, random
 from limpid import protocols as _protocols  # NumPy calls find their functions by name
 from limpid.compiler import eager as _eager  # large contractions find native code
+from limpid.compiler.step import Step, compile
+from limpid.compiler.verification import verify_step as verify
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
 from limpid.differentiation.declaration import bilinear, general, linear, transpose
 from limpid.differentiation.elementwise import elementwise
@@ -209,6 +211,7 @@ __all__ = [
     "JacobianStructure",
     "Parameter",
     "Slot",
+    "Step",
     "Tensor",
     "abs",
     "absolute",
@@ -252,6 +255,7 @@ __all__ = [
     "check_grad",
     "clip",
     "column_stack",
+    "compile",
     "concat",
     "cond",
     "copy",
@@ -443,6 +447,7 @@ __all__ = [
     "var",
     "vecdot",
     "vector_norm",
+    "verify",
     "vjp",
     "vstack",
     "where",

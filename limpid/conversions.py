@@ -11,6 +11,8 @@ from limpid.graph.context import context, log_cut
 from limpid.graph.node import Array, Node, Spec
 from limpid.graph.source import capture, describe, is_item_assignment
 
+BRANCHES = "limpid.where or limpid.cond for a branch, limpid.scan for a loop"
+
 
 class Conversions:
     """What NumPy and Python ask of a tensor when they want its value."""
@@ -68,7 +70,7 @@ class Conversions:
         return int(self._number("int()"))
 
     def __bool__(self) -> bool:
-        value = self._read("its truth was asked", "limpid.where or limpid.cond")
+        value = self._read("its truth was asked", BRANCHES)
         if value.size != 1:
             raise ShapeError(
                 f"{self.spec} has no truth of its own, but was asked for it at "
@@ -79,7 +81,8 @@ class Conversions:
     def __index__(self) -> int:
         if self.spec.dtype.kind != "int" or self.spec.ndim:
             raise OperandError(f"only a 0-d integer tensor can be an index, not {self.spec}")
-        return int(self._read("it was used as an index", "limpid.asarray(X)[t] or limpid.take"))
+        remedy = "limpid.asarray(X)[t] or limpid.take, limpid.scan for a loop"
+        return int(self._read("it was used as an index", remedy))
 
     def __format__(self, spec: str) -> str:
         return format(self._number(f"format {spec!r}"), spec) if spec else repr(self)
@@ -94,7 +97,7 @@ class Conversions:
         return value.item()
 
     def _leave(self, how: str) -> Array:
-        value = self._read(f"{how} was called")
+        value = self._read(f"{how} was called", BRANCHES)
         if self.requires_grad:
             if is_item_assignment(capture()):  # z[0] = t of an array z calls float(t)
                 self._refuse("was written into an array", "limpid.stack, or limpid.tensor(z) for z")
@@ -122,6 +125,11 @@ class Conversions:
         )
 
     def _no_value(self, what: str, remedy: str = "limpid operations, limpid.where") -> NoReturn:
+        if context.state.recorder is None:
+            raise AbstractError(
+                f"{self.spec} was computed while a graph was recorded and never had a value, but "
+                f"{what} at {describe(capture())}\nremedy: return it from the recorded function"
+            )
         why = "is state, read anew at every run" if self._is_state() else "has no value yet"
         raise AbstractError(
             f"a graph is recorded and {self.spec} {why}, but {what} at "

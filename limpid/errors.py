@@ -131,6 +131,12 @@ class DeclarationError(LimpidError, ValueError):
     id = "L302"
 
 
+class VerificationError(LimpidError, AssertionError):
+    """A compiled step gave other numbers than its function."""
+
+    id = "L303"
+
+
 class StateError(LimpidError, KeyError):
     """A state dict that does not fit the module."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,6 +56,18 @@ class Storage:
         holder = self.holder()
         if holder is not None:
             holder._value = self.array
+
+
+def write_all(storages: Sequence[Storage], arrays: Sequence[Array], source: Source | None) -> None:
+    """`write` for several at once."""
+    journal = context.state.journal
+    for storage, array in zip(storages, arrays):
+        if journal is not None:
+            journal.note(storage)
+        storage.array, storage.version, storage.written = array, next_number(), source
+        holder = storage.holder()
+        if holder is not None:
+            holder._value = array
 
 
 class Journal:

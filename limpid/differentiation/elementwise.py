@@ -157,6 +157,9 @@ def elementwise(
     masks = [isinstance(d, Constant) for d in derivatives]
 
     def shape(*operands: Any, **params: Any) -> Spec:
+        alike = _common_spec(operands)
+        if alike is not None:
+            return Spec(alike.shape, bool_) if numeric == "bool" else alike
         out = broadcast(*(x.shape for x in operands if isinstance(x, Spec)))
         typed = [x for x, mask in zip(operands, masks, strict=False) if not mask] or operands
         dtype = _result_dtype(typed, numeric)
@@ -175,6 +178,20 @@ def elementwise(
     primitive = form(name, forward, derivatives, math=math, numeric=numeric, **declared)
     primitive.rank_free = True
     return primitive
+
+
+def _common_spec(operands: Iterable[Any]) -> Spec | None:
+    """The spec that all operands have but for weak numbers, if its type is a float type."""
+    common = None
+    for x in operands:
+        if type(x) is Spec:
+            if common is None:
+                common = x
+            elif x.shape != common.shape or x.dtype is not common.dtype:
+                return None
+        elif type(x) is not float and type(x) is not int:
+            return None
+    return common if common is not None and common.dtype.kind == "float" else None
 
 
 def _result_dtype(operands: Iterable[Any], numeric: str) -> DType:

@@ -196,11 +196,26 @@ def backward(
     """`Tensor.backward`: leave gradients in `.grad` of the leaves."""
     if not output.requires_grad or output.node is None:
         raise NoGradientError(_why_none(output))
-    recording = create_graph or context.state.recorder is not None
+    state = context.state
+    recording = create_graph or state.recorder is not None
     seed = seed_for(output, gradient, recording)
-    if context.state.passes is not None:
-        context.state.passes.reverse += 1
-    found, nodes = reverse([output], [seed], None, recording)
+    if state.passes is not None:
+        state.passes.reverse += 1
+    before = state.grad_enabled
+    if recording and not create_graph:  # what is left in .grad is constant, as it is when eager
+        state.grad_enabled = False
+        seed = operations["stop_gradient"](seed) if seed.requires_grad else seed
+    try:
+        found, nodes = reverse([output], [seed], None, recording)
+        _leave(found)
+    finally:
+        state.grad_enabled = before
+    if not (retain_graph or recording):
+        _free(nodes)
+
+
+def _leave(found: Gradients) -> None:
+    """Add gradients to the `.grad` of leaves, and of tensors that keep theirs."""
     for node, g in found.items():
         if node.is_leaf:
             if node.requires_grad:
@@ -209,8 +224,6 @@ def backward(
             parts = g if len(node.outputs) > 1 else [g]
             for index in [k for k in node.retained if parts[k] is not None]:
                 _add_to_grad(node, index, parts[index])
-    if not (retain_graph or recording):
-        _free(nodes)
 
 
 def _add_to_grad(node: Node, index: int, g: Any) -> None:

@@ -267,12 +267,12 @@ def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recorded:
         gradients = {n: kept[0] for n, kept in recorder.kept.items() if 0 in kept}
         left = recorder.references(list(gradients.values()))
         writes = {name: recorder.reference(value) for name, value in recorder.writes.items()}
-    slots = _slots_in_use(recorder.slots, writes, outputs + left)
+    slots = slots_in_use(recorder.slots, writes, outputs + left)
     graph = Graph(nodes, outputs + left, slots, writes)
     return Recorded(graph, rebuild(iter(inputs)), rebuild_result, gradients)
 
 
-def _slots_in_use(
+def slots_in_use(
     slots: dict[str, Node], writes: dict[str, Any], outputs: tuple[Any, ...]
 ) -> dict[str, Node]:
     """The slots that are read or written; others, such as a gradient set to None, were only met."""

@@ -1,0 +1,150 @@
+"""Nested values that a recorded function returned or left somewhere, made again from outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from limpid.compiler.places import is_counted
+from limpid.compiler.signature import is_state
+from limpid.differentiation.kinds import General
+from limpid.differentiation.primitive import Primitive
+from limpid.errors import ArgumentError, NoGradientError
+from limpid.graph.graph import is_reference
+from limpid.graph.node import NO_PARAMS, Array, Leaf, Node, spec_of
+from limpid.tensor import Tensor
+from limpid.transforms.nesting import Rebuild, flatten
+from limpid.transforms.recording import Recorder
+
+Make = Callable[[Sequence[Tensor], Sequence[Any]], Any]  # from tensors of outputs, and arguments
+
+
+class Outputs:
+    """The outputs of a graph, as they are found in what a function returned or left somewhere.
+
+    A tensor that is there twice is one output, and one tensor again. `uses_arguments`: whether
+    an argument is among what was found, which stands for itself.
+    """
+
+    def __init__(self, recorder: Recorder, arguments: Mapping[int, int]) -> None:
+        self.references: list[Any] = []
+        self.uses_arguments = False
+        self._recorder = recorder
+        self._arguments = arguments  # id of an argument's tensor → its place
+        self._numbers: dict[int, int] = {}  # id of a tensor → the number of its output
+        self._alive: list[Tensor] = []
+
+    def nest(self, value: Any, is_result: bool = False) -> Nested:
+        """How to make the like of a value."""
+        leaves, rebuild = flatten(value, "", is_counted)
+        if is_result:
+            for _, leaf in leaves:
+                self._check_result(leaf)
+        return Nested([self._make(leaf) for _, leaf in leaves], rebuild)
+
+    def number(self, tensor: Tensor) -> int:
+        """The number of the output that a tensor is."""
+        number = self._numbers.get(id(tensor))
+        if number is None:
+            number = self._numbers[id(tensor)] = len(self.references)
+            self.references.append(self._recorder.reference(tensor))
+            self._alive.append(tensor)
+        return number
+
+    def _make(self, leaf: Any) -> Make:
+        """How to make the like of a leaf."""
+        if isinstance(leaf, np.ndarray):
+            return lambda tensors, given: leaf.copy()
+        if not isinstance(leaf, Tensor):
+            return lambda tensors, given: leaf
+        place = self._arguments.get(id(leaf))
+        if place is not None:
+            self.uses_arguments = True
+            return lambda tensors, given: given[place]
+        if self._stays(leaf):
+            return lambda tensors, given: leaf
+        number = self.number(leaf)
+        return lambda tensors, given: tensors[number]
+
+    def _stays(self, leaf: Tensor) -> bool:
+        """Whether this tensor was there before, or is state: it is itself at every call."""
+        if id(leaf) in self._recorder.rebound:
+            return True
+        return leaf._value is not None and (is_state(leaf) or not self._was_made(leaf))
+
+    def _was_made(self, leaf: Tensor) -> bool:
+        return leaf.is_leaf and leaf.node is not None and self._recorder.has_made(leaf.node)
+
+    def _check_result(self, leaf: Any) -> None:
+        if isinstance(leaf, Tensor) and is_state(leaf) and self._was_made(leaf):
+            raise ArgumentError(
+                f"the compiled function returns a {type(leaf).__name__} {leaf.spec} that it made: "
+                "there would be one for all calls, where there should be a new one for each"
+                "\nremedy: make it outside, or return a plain tensor"
+            )
+
+
+class Nested:
+    """A value, of which `make` makes the like."""
+
+    def __init__(self, makes: Sequence[Make], rebuild: Rebuild) -> None:
+        self._makes = makes
+        self._rebuild = rebuild
+
+    def make(self, tensors: Sequence[Tensor], given: Sequence[Any]) -> Any:
+        """The value, nested as the first was."""
+        return self._rebuild(iter([make(tensors, given) for make in self._makes]))
+
+
+class End:
+    """Makes tensors of outputs.
+
+    Those that carry a gradient where the function is not compiled do so here: they lead to a node
+    that can't pass any on, so that none is lost without a word.
+    """
+
+    def __init__(self, references: Sequence[Any], open_: bool) -> None:
+        self._carry = [open_ and _carries_gradient(r) for r in references]
+        specs = [r[0].outputs[r[1]] if is_reference(r) else spec_of(r) for r in references]
+        start = Node(
+            Leaf("a compiled step"), (), (), NO_PARAMS, (spec_of(0.0),), "", None, None, True
+        )
+        saved = (None,) * (len(specs) + 1)
+        self._node = Node(
+            _boundary, (start,), (0,), NO_PARAMS, tuple(specs), "", None, None, True, saved
+        )
+
+    def tensors(self, values: Sequence[Array]) -> list[Tensor]:
+        """Tensors with these values."""
+        return [
+            Tensor(self._node if carries else None, number, value)
+            for number, (value, carries) in enumerate(zip(values, self._carry))
+        ]
+
+
+def _carries_gradient(reference: Any) -> bool:
+    if not is_reference(reference):
+        return False
+    node, index = reference
+    return bool(node.requires_grad) and node.outputs[index].dtype.kind == "float"
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise NoGradientError(
+        "this value came out of a compiled step, which keeps nothing for a gradient that would go "
+        "back through it\nremedy: call .backward(), or limpid.grad, inside the compiled function; "
+        ".detach() the value if no gradient is wanted"
+    )
+
+
+_boundary = Primitive(
+    "a compiled step",
+    lambda x: x,
+    [General(_refuse, _refuse)],
+    shape=lambda x: x,
+    relation=None,
+    math=None,
+    registered=False,
+)

@@ -1,0 +1,255 @@
+"""Compiled steps: a function is recorded once for each kind of call; after that its graph runs."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+
+from limpid.compiler.recordings import Recording
+from limpid.compiler.signature import Signature
+from limpid.compiler.verification import verify as verify_call
+from limpid.errors import ArgumentError
+from limpid.graph.context import context
+from limpid.graph.graph import Graph
+from limpid.ops.axes import integer
+
+RECORDINGS = 64  # that a step keeps, the latest used
+_REASONS = 100  # that are told
+
+
+class Step:
+    """A function that `limpid.compile` compiled. Calling it does what the function does.
+
+    The function runs when a call is unlike all that were recorded; otherwise its graph does. So
+    what it does besides computing with tensors, such as printing, happens when it is recorded.
+
+    Arrays and tensors among the arguments are inputs, and arrays count as tensors. Numbers,
+    strings and the nesting are part of the kind of call; so are modules and whatever else comes
+    as it is, globals and free variables that the code names, attributes of modules and optimisers,
+    and the modes (training, no_grad, the default type). All of it is looked at on every call: what
+    has changed is recorded anew, what has changed back is not. Parameters, buffers, gradients,
+    learning rates and random generators are state, read and written by every call.
+
+    Lists, dicts, sets and arrays outside are looked into, and so are objects, for the attributes
+    that the code reads; not those of more than 64 parts or 4096 bytes, which must not be changed in
+    place. `verify` finds out if they were.
+
+    Within another compiled function, a recording or a transform such as `limpid.grad`, and on an
+    argument computed from something that requires a gradient, a step is just its function.
+    Calls from several threads run one after another.
+    """
+
+    def __init__(self, function: Callable[..., Any], capacity: int = RECORDINGS) -> None:
+        _check(function)
+        self.function = function
+        self.capacity = integer(capacity, "capacity")
+        if self.capacity < 1:
+            raise ArgumentError(f"capacity must be at least 1, not {capacity}")
+        self.count = 0  # recordings that were made
+        self.__wrapped__ = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.__doc__ = function.__doc__
+        self._names = _parameter_names(function)
+        self._recordings: list[Recording] = []  # the latest used first
+        self._reasons: deque[str] = deque(maxlen=_REASONS)
+        self.lock = RLock()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.call(None, args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else BoundStep(self, instance)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Step, (self.function, self.capacity)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.__name__}, recorded {self.count} times>"
+
+    def call(self, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call; of a method, `itself` is the instance."""
+        state = context.state
+        if state.recorder is None and not state.transforming:
+            with self.lock:
+                for recording in self._recordings:
+                    arrays = recording.collect(args, kwargs)
+                    if arrays is not None:
+                        if recording is not self._recordings[0]:
+                            self._put_first(recording)
+                        return recording.run(args, kwargs, arrays)
+                found = self._record(itself, args, kwargs)
+                if found is not None:
+                    return found[0].run(args, kwargs, found[1])
+        return self.function(*args, **kwargs)
+
+    def find(self, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """(recording, arrays) for a call; None if it can only run uncompiled."""
+        for recording in self._recordings:
+            arrays = recording.collect(args, kwargs)
+            if arrays is not None:
+                return recording, arrays
+        return self._record(itself, args, kwargs)
+
+    def _record(self, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        signature = Signature(args, kwargs, self._names, itself)
+        if signature.carries_gradient:
+            return None
+        reason = self._reason(signature)
+        with _no_collection():
+            recording = Recording(self.function, signature)
+        self.count += 1
+        self._reasons.append(reason)
+        self._put_first(recording)
+        arrays = signature.collect(args, kwargs)
+        assert arrays is not None
+        return recording, arrays
+
+    def _put_first(self, recording: Recording) -> None:
+        rest = [other for other in self._recordings if other is not recording]
+        self._recordings = [recording, *rest[: self.capacity - 1]]
+
+    def _reason(self, signature: Signature) -> str:
+        """How a call differs from the one recorded that is most like it."""
+        if not self._recordings:
+            inputs = ", ".join(f"{x.label}: {x}" for x in signature.inputs)
+            return f"the first call{', ' if inputs else ''}{inputs}"
+        found = [
+            (recording.signature.differences(signature), recording.guards.differences())
+            for recording in self._recordings
+        ]
+        arguments, others = min(found, key=lambda lines: (len(lines[0] + lines[1]), len(lines[0])))
+        return "; ".join(arguments + others) or "the nesting of the arguments"
+
+    # Looking at it
+
+    @property
+    def graph(self) -> Graph:
+        """What the latest call ran: forward, backward and update. `print(step.graph)` shows it.
+
+        Outputs are the results, then what is left outside, then what is left in `.grad`. Raises
+        ArgumentError before the first call.
+        """
+        if not self._recordings:
+            raise ArgumentError(f"{self.__name__} has not been recorded yet; call it first")
+        return self._recordings[0].graph
+
+    def why_recompiled(self) -> str:
+        """For each recording, what was unlike all recordings before.
+
+        >>> import numpy as np, limpid
+        >>> double = limpid.compile(lambda x: 2 * x)
+        >>> _ = double(np.ones(3)), double(np.ones(3)), double(np.ones(4))
+        >>> print(double.why_recompiled())
+        recorded 2 times
+        1. the first call, x: float64[3]
+        2. argument x: float64[3] → float64[4]
+        """
+        first = self.count - len(self._reasons) + 1
+        lines = [f"{number}. {reason}" for number, reason in enumerate(self._reasons, first)]
+        times = "once" if self.count == 1 else f"{self.count} times"
+        return "\n".join([f"recorded {times}", *lines])
+
+    def verify(self, /, *args: Any, **kwargs: Any) -> None:
+        """Run the call compiled and uncompiled, from the same state, and compare; leave no trace.
+
+        Results, state and gradients are compared, to 1e-4 of the largest number in each (float64:
+        1e-9). Raises VerificationError with the first that differs.
+
+        >>> import numpy as np, limpid
+        >>> limpid.compile(lambda x: limpid.sum(x * x)).verify(np.ones(3))
+        """
+        verify_call(self, None, args, kwargs)
+
+
+class BoundStep:
+    """A compiled method of an instance."""
+
+    def __init__(self, step: Step, instance: Any) -> None:
+        self.step = step
+        self.instance = instance
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.step.call(self.instance, (self.instance, *args), kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.step, name)
+
+    def __repr__(self) -> str:
+        return f"<bound {self.step!r}>"
+
+    def verify(self, /, *args: Any, **kwargs: Any) -> None:
+        """`Step.verify` of a call of the method."""
+        verify_call(self.step, self.instance, (self.instance, *args), kwargs)
+
+
+def compile(function: Any = None, *, capacity: int = RECORDINGS) -> Any:
+    """A step that does what the function does, faster; also a decorator, with or without options.
+
+    function  any function of tensors, modules and optimisers; a method; a module
+    capacity  how many recordings are kept. One keeps alive the state that it reads
+
+    A whole training step is one function: forward, backward, update. It is recorded when it is
+    first called, and for each other kind of call; see `Step`, and `step.why_recompiled()`. Branches
+    that depend on values raise AbstractError; `limpid.where`, `limpid.cond` and `limpid.scan` are
+    there for them. Results carry no gradient back into the function.
+
+    >>> import limpid
+    >>> w = limpid.Parameter([1.0, -1.0])
+    >>> optimizer = limpid.optim.SGD([w], lr=0.25)
+    >>> @limpid.compile
+    ... def step(x):
+    ...     optimizer.zero_grad()
+    ...     loss = limpid.sum((w * x) ** 2)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> [step(limpid.tensor([1.0, 1.0])).item() for _ in range(3)]
+    [2.0, 0.5, 0.125]
+    >>> step.count, w.tolist()
+    (1, [0.125, -0.125])
+    """
+    if function is None:
+        return lambda function: Step(function, capacity)
+    return Step(function, capacity)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A graph is made of many objects, all of which stay: looking for garbage only takes time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _check(function: Any) -> None:
+    if not callable(function):
+        raise ArgumentError(
+            f"compile takes a function, not {function!r:.60}; write compile(f)(x), not "
+            "compile(f(x))"
+        )
+    if isinstance(function, Step):
+        raise ArgumentError(f"{function!r} is compiled already")
+    for code in (function, getattr(function, "forward", None)):
+        if inspect.isgeneratorfunction(code) or inspect.iscoroutinefunction(code):
+            raise ArgumentError(
+                "a compiled function returns its results at once; it can't yield or await"
+            )
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    """The names of parameters that can be given by position."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.kind in kinds]
