@@ -502,3 +502,48 @@ def test_scan_stays_one_node() -> None:
         np.testing.assert_allclose(a[0].detach(), b[0].detach(), rtol=1e-6)
     np.testing.assert_allclose(ended, w.detach().numpy(), rtol=1e-6)
     assert len(compiled.graph.nodes) < 30
+
+
+def test_gradients_that_backward_leaves_are_constants() -> None:
+    """As in eager, a later backward does not go through them, unless create_graph asks for it."""
+    results = []
+    for create_graph in (False, True):
+        w = limpid.Parameter([2.0])
+
+        def f(x: Any, w: Any = w, create_graph: bool = create_graph) -> Any:
+            w.grad = None
+            limpid.sum(w**3 * x).backward(create_graph=create_graph)
+            first, w.grad = w.grad, None
+            limpid.sum(first * w).backward()
+            return first, w.grad
+
+        x = np.ones(1, np.float32)
+        results += [f(limpid.tensor(x)), limpid.compile(f)(x), limpid.record(f, x)(x)]
+    assert [[g.item() for g in pair] for pair in results] == [[12.0, 12.0]] * 3 + [[12.0, 36.0]] * 3
+    assert not results[1][0].requires_grad
+    assert results[4][0].requires_grad
+
+
+def test_functional_training() -> None:
+    results = []
+    x, y = batches((8, 20))[0]
+    for compiled in (False, True):
+        limpid.manual_seed(0)
+        model = mlp()
+
+        def step(x: Any, y: Any, model: Any = model) -> Any:
+            def loss(model: Any) -> Any:
+                return nn.functional.cross_entropy(model(x), y)
+
+            value, gradients = limpid.value_and_grad(loss)(model)
+            for name, p in model.named_parameters():
+                limpid.assign(p, p - 0.1 * gradients[name])
+            return value, gradients
+
+        run = limpid.compile(step) if compiled else step
+        results.append([])
+        for _ in range(3):
+            value, gradients = run(limpid.tensor(x), limpid.tensor(y))
+            results[-1] += [value.numpy(), *(g.numpy() for g in gradients.values())]
+        results[-1] += model.state_dict().values()
+    np.testing.assert_equal(results[1], results[0])

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import limpid
-from limpid.errors import AbstractError
 from tests.programs import random_program
-from tests.table import ROWS, Row
+from tests.table import Row
 from tests.test_random_programs import EXACT, Run
 from tests.test_table import RECORDABLE, Case, close, rows
 
@@ -22,7 +21,7 @@ def nested(value: Any) -> list[Any]:
 
 
 def tensors(point: list[Any]) -> list[limpid.Tensor]:
-    return [limpid.tensor(x) for x in point]
+    return [limpid.asarray(x) for x in point]  # of the same layout: sums depend on it
 
 
 @rows(RECORDABLE)
@@ -47,13 +46,6 @@ def test_gradients(row: Row) -> None:
     step = limpid.compile(case.gradient)
     for found, expected in zip(step(*case.point), case.gradient(*case.point), strict=True):
         close(found, expected, 1e-13)
-
-
-@rows([row for row in ROWS if not row.recordable])
-def test_shapes_that_depend_on_values(row: Row) -> None:
-    case = Case(row)
-    with pytest.raises(AbstractError, match="remedy"):
-        limpid.compile(case.full)(*case.point)
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -44,7 +44,7 @@ class Recording:
         self._result = take.result
         self._rebinds = take.rebinds
         self._made = take.made  # how many outputs become tensors
-        self._end = End(self.graph.outputs[: take.made], self.guards.grad_enabled)
+        self._end = End(self.graph.outputs[: take.made], take.carriers)
         slots: Any = self.graph.slots
         self._read = [slots[name].op.storage for name in slots]
         self._written = [slots[name].op.storage for name in self.graph.writes]

@@ -105,8 +105,8 @@ class End:
     that can't pass any on, so that none is lost without a word.
     """
 
-    def __init__(self, references: Sequence[Any], open_: bool) -> None:
-        self._carry = [open_ and _carries_gradient(r) for r in references]
+    def __init__(self, references: Sequence[Any], carriers: set[Node]) -> None:
+        self._carry = [_carries_gradient(r, carriers) for r in references]
         specs = [r[0].outputs[r[1]] if is_reference(r) else spec_of(r) for r in references]
         start = Node(
             Leaf("a compiled step"), (), (), NO_PARAMS, (spec_of(0.0),), "", None, None, True
@@ -124,11 +124,11 @@ class End:
         ]
 
 
-def _carries_gradient(reference: Any) -> bool:
+def _carries_gradient(reference: Any, carriers: set[Node]) -> bool:
     if not is_reference(reference):
         return False
     node, index = reference
-    return bool(node.requires_grad) and node.outputs[index].dtype.kind == "float"
+    return node in carriers and node.outputs[index].dtype.kind == "float"
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:

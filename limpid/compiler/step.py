@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
-from typing import Any
+from typing import Any, overload
 
 from limpid.compiler.recordings import Recording
 from limpid.compiler.signature import Signature
@@ -185,6 +185,14 @@ class BoundStep:
     def verify(self, /, *args: Any, **kwargs: Any) -> None:
         """`Step.verify` of a call of the method."""
         verify_call(self.step, self.instance, (self.instance, *args), kwargs)
+
+
+@overload
+def compile(function: Callable[..., Any], *, capacity: int = RECORDINGS) -> Step: ...
+
+
+@overload
+def compile(*, capacity: int = RECORDINGS) -> Callable[[Callable[..., Any]], Step]: ...
 
 
 def compile(function: Any = None, *, capacity: int = RECORDINGS) -> Any:

@@ -9,6 +9,7 @@ has more than `PARTS` parts is the same as long as it is the same object.
 from __future__ import annotations
 
 import builtins
+import random
 from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import getattr_static
@@ -57,6 +58,7 @@ PARTS = 64  # of a list or a dict that is looked into on every call
 ROOM = 4096  # parts in all
 BYTES = 4096  # of an array that is looked at
 WALKED = 10_000  # parts of a list in which modules are found
+GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _LEAVES = (int, float, complex, str, bytes, type(None), np.generic, BuiltinFunctionType, range)
 _ENTERED = ("__call__", "forward")  # methods that run without being named
 _CONTAINERS = (list, tuple, dict, set, np.ndarray)
@@ -78,7 +80,7 @@ class Surroundings:
     always   looked at on every call
     counted  of modules and optimisers: looked at when attributes of any of them have changed
     written  those that the function may write to
-    generators  NumPy's, which it may draw from
+    generators  Python's and NumPy's, which it may draw from
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Surroundings:
         self.always: list[Place] = []
         self.counted: list[Place] = []
         self.written: list[Place] = []
-        self.generators: list[tuple[str, np.random.Generator]] = []
+        self.generators: list[tuple[str, Any]] = []
         self._room = ROOM
         self._attributes: set[str] = set(_ENTERED)  # all that code reads, of whatever
         self._loose: set[str] = set()
@@ -149,7 +151,7 @@ class Surroundings:
             self._look_at_variables(label, value)
         elif isinstance(value, Tensor | np.ndarray | list | tuple | dict | set):
             self._look_at_data(label, value)
-        elif isinstance(value, np.random.Generator):
+        elif isinstance(value, GENERATORS):
             self.generators.append((label, value))
         elif not isinstance(value, ModuleType):
             self._look_at_object(label, value)
@@ -189,7 +191,7 @@ class Surroundings:
         for name, cell in free.items():
             if name != "__class__" and id(cell) not in self._seen:
                 self._seen[id(cell)] = cell
-                place = Cell(name, cell)
+                place = Cell(f"variable {name}", cell)
                 self._add(place, name in names.read_free)
                 self._visit(name, place.value)
         variables = {name: Cell(name, cell).value for name, cell in free.items()}
@@ -220,7 +222,7 @@ class Surroundings:
         if name not in namespace and hasattr(builtins, name):
             return
         if self._is_new(namespace, name):
-            place = Entry(name, namespace, name)
+            place = Entry(f"global {name}", namespace, name)
             self._add(place, is_read)
             self._visit(name, place.value)
 

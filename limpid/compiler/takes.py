@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ class Take:
         self.gradients: list[tuple[Node, int | None]] = []
         self.graph = self._cut_out()
         self.generator = self._find_default_generator()
+        self.carriers = self._find_carriers()
 
     @property
     def uses_given(self) -> bool:
@@ -158,6 +160,19 @@ class Take:
         state = default_generator().state
         return state.storage if state.node in self.graph.slots.values() else None
 
+    def _find_carriers(self) -> set[Node]:
+        """The nodes from which a gradient gets to state, not only to inputs of a transform."""
+        recorder = self._recorder
+        carriers = {node for node, open_ in recorder.required.items() if open_}
+        carriers |= recorder.leaves.keys()
+        for node in self.graph.nodes:
+            if node.requires_grad:
+                op: Any = node.op
+                for i, parent in enumerate(node.inputs):
+                    if type(parent) is Node and parent in carriers and op.differentiable >> i & 1:
+                        carriers.add(node)
+        return carriers
+
 
 def refuse_to_change(label: str) -> None:
     """Raise: an array is not the function's to change."""
@@ -198,13 +213,18 @@ def _no_foreign_draws(guards: Guards) -> Iterator[None]:
             )
 
 
-def _foreign_states(guards: Guards) -> list[tuple[str, Any]]:
-    kind, keys, position, *_ = np.random.get_state()
+def _foreign_states(guards: Guards) -> list[tuple[str, bytes]]:
+    """The states of random generators that are not limpid's, with their names."""
     states = [
         ("Python's random", random.getstate()),
-        ("np.random", (kind, position, np.asarray(keys).tobytes())),
+        ("np.random", np.random.get_state(legacy=False)),
     ]
-    return states + [(label, repr(g.bit_generator.state)) for label, g in guards.generators]
+    for label, generator in guards.generators:
+        if isinstance(generator, np.random.Generator):
+            states.append((label, generator.bit_generator.state))
+        else:
+            states.append((label, generator.__getstate__()))
+    return [(label, pickle.dumps(state)) for label, state in states]
 
 
 def changes(guards: Guards) -> Changed:

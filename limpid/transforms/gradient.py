@@ -16,9 +16,10 @@ from limpid.differentiation.forward import push_forward
 from limpid.differentiation.reverse import reverse, seed_for
 from limpid.differentiation.saved import zeros
 from limpid.errors import ArgumentError, SeedError, UnconnectedError
-from limpid.graph.context import context
+from limpid.graph.context import context, no_grad
+from limpid.ops.cast import stop_gradient
 from limpid.tensor import Tensor, to_array
-from limpid.transforms.inputs import Inputs, check_callable, must_record, run
+from limpid.transforms.inputs import Inputs, check_callable, must_record, run, stays_open
 from limpid.transforms.nesting import flatten, leaves_like, map_leaves
 from limpid.transforms.passes import count_forward, count_reverse
 
@@ -93,7 +94,12 @@ def value_and_grad(
         output = scalar_output(result)
         recording = must_record(inputs, [output])
         seed = seed_for(output, None, recording)
-        gradients = gradients_at(inputs, [output], [seed], unused, recording)
+        if recording and not stays_open(inputs, [output]):
+            with no_grad():
+                gradients = gradients_at(inputs, [output], [seed], unused, recording)
+            output = stop_gradient(output) if output.requires_grad else output
+        else:
+            gradients = gradients_at(inputs, [output], [seed], unused, recording)
         value = inputs.result(output, recording)
         if has_aux:
             value = value, release(aux, inputs, recording)

@@ -286,10 +286,13 @@ def run(function: Callable[..., Any], inputs: Inputs, kwargs: Any) -> Any:
 
 
 def must_record(inputs: Inputs, outputs: Sequence[Tensor]) -> bool:
+    """Whether the derivative is recorded: into a graph, or as it may be differentiated itself."""
+    return context.state.recorder is not None or stays_open(inputs, outputs)
+
+
+def stays_open(inputs: Inputs, outputs: Sequence[Tensor]) -> bool:
     """Whether the derivative itself may be differentiated: nested, or on tensors of a graph."""
     state = context.state
-    if state.recorder is not None:
-        return True
     if not state.grad_enabled:
         return False
     ours = set(inputs.nodes)
