@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import limpid
-from limpid import errors, nn
+from limpid import errors, nn, optim
 
 COUNT = 0
 X = np.array([1.0, 2.0, 3.0], np.float32)
@@ -180,3 +180,25 @@ def test_a_value_that_got_away() -> None:
     limpid.compile(lambda x: away.append(x * 2.0))(X)
     with pytest.raises(errors.AbstractError, match="return it from the recorded function"):
         away[0].tolist()
+
+
+def test_options_of_an_optimiser_that_the_function_sets() -> None:
+    found = []
+    for compiled in (False, True):
+        w = limpid.Parameter([1.0])
+        optimizer = optim.SGD([w], lr=1.0, weight_decay=0.0)
+
+        def step(w: Any = w, optimizer: Any = optimizer) -> Any:
+            group = optimizer.param_groups[0]
+            group["maximize"] = not group["maximize"]
+            group["weight_decay"] = 0.5 if group["maximize"] else 0.0
+            optimizer.zero_grad()
+            limpid.sum(2.0 * w).backward()
+            optimizer.step()
+            return w.detach()
+
+        run = limpid.compile(step) if compiled else step
+        values = [run().item() for _ in range(4)]
+        found.append((values, optimizer.param_groups[0].numbers()))
+    assert found[0] == found[1]
+    assert run.count == 2

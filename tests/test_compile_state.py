@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import threading
 import weakref
 from typing import Any
@@ -59,6 +60,14 @@ def test_each_thread_draws_its_own_numbers() -> None:
     assert found["compiled"] == found["eager"]
     assert step.count == 1
     np.testing.assert_equal(limpid.random.default_generator().state_dict(), mine)
+
+
+def test_random_numbers_that_are_not_limpids() -> None:
+    new, old, own = np.random.default_rng(0), np.random.RandomState(0), random.Random(0)
+    draws = [np.random.rand, random.random, lambda: new.random(), lambda: old.rand(), own.random]
+    for draw in draws:
+        with pytest.raises(errors.AbstractError, match=r"limpid\.random"):
+            limpid.compile(lambda x, draw=draw: x * draw())(X)
 
 
 def test_what_is_seen_after_a_step() -> None:

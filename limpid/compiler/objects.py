@@ -17,7 +17,7 @@ from limpid.tensor import Tensor
 _KNOWN = (
     type, Tensor, np.ndarray, dict, list, tuple, set, ModuleType, FunctionType, MethodType, partial,
 )  # fmt: skip
-_OWN = ("limpid.", "numpy.")
+_OWN = ("limpid", "numpy", "builtins")
 CACHES = frozenset({"_names"})  # attributes in which modules keep what they found out
 
 
@@ -53,7 +53,7 @@ def is_plain(value: Any) -> bool:
     """Whether this is an object with attributes, of no class that is known here."""
     if isinstance(value, _KNOWN) or is_counted(value):
         return False
-    if type(value).__module__.startswith(_OWN):
+    if type(value).__module__.partition(".")[0] in _OWN:
         return False
     return hasattr(value, "__dict__") or bool(attribute_names(value))
 

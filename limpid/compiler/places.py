@@ -190,9 +190,13 @@ class Contents(Place):
         return list(container) if isinstance(container, list) else set(container)
 
     def write(self, value: Any) -> None:
-        """Let it hold this."""
+        """Let it hold this, whatever a subclass would do besides."""
+        Changes.any += 1
         if isinstance(self.container, list):
-            self.container[:] = value
+            list.__setitem__(self.container, slice(None), value)
+        elif isinstance(self.container, dict):
+            dict.clear(self.container)
+            dict.update(self.container, value)
         else:
             self.container.clear()
             self.container.update(value)

@@ -36,13 +36,27 @@ class Outputs:
         self._numbers: dict[int, int] = {}  # id of a tensor → the number of its output
         self._alive: list[Tensor] = []
 
-    def nest(self, value: Any, is_result: bool = False) -> Nested:
-        """How to make the like of a value."""
+    def result(self, value: Any) -> Nested:
+        """How to make the like of what the function returned."""
         leaves, rebuild = flatten(value, "", is_counted)
-        if is_result:
-            for _, leaf in leaves:
-                self._check_result(leaf)
+        for _, leaf in leaves:
+            self._check_result(leaf)
         return Nested([self._make(leaf) for _, leaf in leaves], rebuild)
+
+    def left(self, value: Any) -> Nested:
+        """How to make the like of what it left somewhere: itself, if no tensors are in it."""
+        leaves, rebuild = flatten(value, "", is_counted)
+        if all(not isinstance(leaf, Tensor) or self._stays(leaf) for _, leaf in leaves):
+            return Nested([], lambda rest: value)
+        return Nested([self._make(leaf) for _, leaf in leaves], rebuild)
+
+    def left_in(self, container: Any) -> Nested:
+        """The same for each thing in a list, a dict or a set."""
+        if isinstance(container, dict):
+            keys = list(container)
+            makes = [self.left(part).make for part in container.values()]
+            return Nested(makes, lambda rest: dict(zip(keys, rest)))
+        return Nested([self.left(part).make for part in container], type(container))
 
     def number(self, tensor: Tensor) -> int:
         """The number of the output that a tensor is."""

@@ -59,7 +59,7 @@ ROOM = 4096  # parts in all
 BYTES = 4096  # of an array that is looked at
 WALKED = 10_000  # parts of a list in which modules are found
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
-_LEAVES = (int, float, complex, str, bytes, type(None), np.generic, BuiltinFunctionType, range)
+_LEAVES = (int, float, complex, str, bytes, type(None), np.generic, range, ModuleType)
 _ENTERED = ("__call__", "forward")  # methods that run without being named
 _CONTAINERS = (list, tuple, dict, set, np.ndarray)
 
@@ -138,8 +138,8 @@ class Surroundings:
     def _enter(self, label: str, value: Any) -> None:
         if isinstance(value, FunctionType):
             self._look_at_function(value)
-        elif isinstance(value, MethodType):
-            self._visit(label, value.__func__)
+        elif isinstance(value, MethodType | BuiltinFunctionType):
+            self._visit(label, getattr(value, "__func__", None))
             self._visit("self", value.__self__)
         elif isinstance(value, partial):
             for part in (value.func, *value.args, *value.keywords.values()):
@@ -153,7 +153,7 @@ class Surroundings:
             self._look_at_data(label, value)
         elif isinstance(value, GENERATORS):
             self.generators.append((label, value))
-        elif not isinstance(value, ModuleType):
+        else:
             self._look_at_object(label, value)
 
     def _look_at_data(self, label: str, value: Any) -> None:
@@ -162,7 +162,7 @@ class Surroundings:
         if isinstance(value, Tensor):
             self.always.append(Standing(label, value))
         elif not isinstance(value, np.ndarray):
-            self._look_at_container(label, value)
+            self._look_at_container(label, value, self.always)
         elif value.nbytes <= BYTES and value.dtype != object:
             self._add(Elements(label, value), True)
 
@@ -333,13 +333,13 @@ class Surroundings:
 
     # Containers, modules and optimisers
 
-    def _look_at_container(self, label: str, value: Any) -> None:
+    def _look_at_container(self, label: str, value: Any, places: list[Place]) -> None:
         """What is in it. A tuple can't change, but its parts can."""
         fits = self._has_room(len(value))
         if not isinstance(value, tuple) and len(value) <= WALKED:
             place = Contents(label, value)
             self.written.append(place)
-            (self.always if fits else self.counted).append(place)
+            (places if fits else self.counted).append(place)
         if fits or len(value) <= WALKED:
             self._visit_parts(label, value, fits)
 
@@ -357,8 +357,7 @@ class Surroundings:
         self.written.append(variables)
         self._reads.setdefault(type(value), Reads())
         if isinstance(value, dict):  # a group of parameters
-            self.counted.append(Contents(label, value))
-            self._visit_parts(label, value)
+            self._look_at_container(label, value, self.counted)
         for name, part in variables.value.items():
             if name not in passed_over(value) and not isinstance(part, _CONTAINERS):
                 self._visit(f"{label}.{name}", part)
@@ -367,9 +366,15 @@ class Surroundings:
         """Lists and the like among the attributes of a module, if code reads them."""
         for path in sorted(self._reads[type(variables.owner)].paths):
             self._follow(variables.label, variables.owner, path)
+        is_own = type(variables.owner).__module__.startswith("limpid.")
         for name, part in variables.value.items():
             if isinstance(part, _CONTAINERS) and self._is_read(variables.owner, name):
-                self._visit(f"{variables.label}.{name}", part)
+                label = f"{variables.label}.{name}"
+                if is_own and isinstance(part, list | dict | set) and id(part) not in self._seen:
+                    self._seen[id(part)] = part  # limpid counts what it changes itself
+                    self._look_at_container(label, part, self.counted)
+                else:
+                    self._visit(label, part)
 
     def _is_read(self, owner: Any, name: str) -> bool:
         """Whether code may read an attribute of a module."""

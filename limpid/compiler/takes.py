@@ -13,7 +13,7 @@ import numpy as np
 
 from limpid.compiler.guards import Guards
 from limpid.compiler.objects import passed_over
-from limpid.compiler.places import NOTHING, Entry, Place, Variables, is_counted
+from limpid.compiler.places import NOTHING, Contents, Entry, Place, Variables, is_counted
 from limpid.compiler.results import Nested, Outputs
 from limpid.compiler.signature import Signature
 from limpid.errors import AbstractError, InPlaceError
@@ -88,10 +88,11 @@ class Take:
         args, kwargs = self._signature.rebuild(iter(leaves))
         value = function(*args, **kwargs)
         self._check_arguments(self._signature.leaves_of(tuple(args), kwargs), leaves)
-        self.result = self._outputs.nest(value, True)
+        self.result = self._outputs.result(value)
         changed = changes(guards)
         for place, now in changed:
-            self.effects.append((place, self._outputs.nest(now)))
+            left = self._outputs.left_in if isinstance(place, Contents) else self._outputs.left
+            self.effects.append((place, left(now)))
         for before in self._recorder.rebound.values():
             self.rebinds.append((before.tensor, self._outputs.number(before.tensor)))
         return changed
