@@ -164,12 +164,12 @@ class Operators:
         return operations["stop_gradient"](self)
 
     @property
-    def T(self) -> Any:  # noqa: N802  # NumPy's name
+    def T(self) -> Any:
         """The axes in reverse order."""
         return operations["permute_dims"](self, None)
 
     @property
-    def mT(self) -> Any:  # noqa: N802  # the Array API's name
+    def mT(self) -> Any:
         """The last two axes swapped."""
         return operations["matrix_transpose"](self)
 

@@ -10,7 +10,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import ArgumentError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 X = np.random.default_rng(0).normal(size=(40, 50))
 

@@ -11,6 +11,7 @@ import pytest
 
 import limpid
 from limpid import nn, optim
+from tests.compiled import Net, X, ones
 
 SCALE = 2.0
 SHIFT = 1.0
@@ -20,11 +21,6 @@ TENSOR = limpid.tensor([1.0, 1.0, 1.0])
 SETTINGS = types.ModuleType("settings")
 SETTINGS.__file__ = __file__
 SETTINGS.scale = 2.0  # type: ignore[attr-defined]
-X = np.array([1.0, 2.0, 3.0], np.float32)
-
-
-def ones(*shape: int) -> Any:
-    return np.ones(shape, np.float32)
 
 
 def factor() -> float:
@@ -151,24 +147,6 @@ def test_a_plain_object() -> None:
     slotted.scale = 2.0
     assert step(ones(1)).item() == 6.0
     assert "options.scale: 2.0 → 3.0" in step.why_recompiled()
-
-
-class Net(nn.Module):
-    def __init__(self) -> None:
-        self.layers = [nn.Linear(3, 3, bias=False) for _ in range(2)]
-        self.scale = 1.0
-        self.seen = 0
-        self.activation = limpid.tanh
-        self.last: Any = None
-
-    def forward(self, x: Any) -> Any:
-        for layer in self.layers:
-            x = self.activation(layer(x))
-        self.last = x
-        return self.helper(x)
-
-    def helper(self, x: Any) -> Any:
-        return x * self.scale
 
 
 def changes_of_a_net(net: Net) -> dict[str, Any]:

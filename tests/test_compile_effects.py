@@ -12,13 +12,9 @@ import pytest
 
 import limpid
 from limpid import errors, nn, optim
+from tests.compiled import X, ones
 
 COUNT = 0
-X = np.array([1.0, 2.0, 3.0], np.float32)
-
-
-def ones(*shape: int) -> Any:
-    return np.ones(shape, np.float32)
 
 
 def test_globals_and_closures_that_the_function_sets() -> None:

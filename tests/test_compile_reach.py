@@ -8,13 +8,11 @@ import functools
 import types
 from typing import Any
 
-import numpy as np
 import pytest
 
 import limpid
 from limpid import nn
-
-X = np.array([1.0, 2.0, 3.0], np.float32)
+from tests.compiled import X
 
 
 def through_no_grad() -> tuple[Any, Any]:

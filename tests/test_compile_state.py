@@ -13,12 +13,7 @@ import pytest
 
 import limpid
 from limpid import errors, nn, optim
-
-X = np.array([1.0, 2.0, 3.0], np.float32)
-
-
-def ones(*shape: int) -> Any:
-    return np.ones(shape, np.float32)
+from tests.compiled import X, ones
 
 
 def test_random_numbers_are_fresh_and_those_of_eager() -> None:

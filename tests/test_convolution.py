@@ -13,7 +13,7 @@ import limpid
 from limpid import nn
 from limpid.errors import ArgumentError, DTypeError, ShapeError
 from limpid.graph.node import spec_of
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.ops import workers
 from limpid.ops.windows import execution
 from tests.loops import slow_conv

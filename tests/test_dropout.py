@@ -10,7 +10,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import ArgumentError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 LIMIT = 1.0507009873554805 * 1.6732632423543772  # λα of SELU
 CHANNELS = [

@@ -10,7 +10,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import ArgumentError, IndexingError, OperandError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 RNG = np.random.default_rng(0)
 INDEX = np.array([[1, 4, 1], [1, 0, 3]])

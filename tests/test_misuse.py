@@ -10,7 +10,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import ArgumentError, IndexingError, LimpidError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 
 def zeros(*shape: int) -> np.ndarray:

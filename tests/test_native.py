@@ -18,7 +18,7 @@ from limpid.compiler.product import product_module
 from limpid.compiler.target import Target, native_target
 from limpid.differentiation.relation import einsum_relation
 from limpid.graph.node import spec_of
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.ops import native
 from limpid.ops.windows.contraction import Contraction, labelled
 from tests.table import ROWS

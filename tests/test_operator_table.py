@@ -7,7 +7,7 @@ from pathlib import Path
 
 import limpid
 from limpid import nn
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 ROOT = Path(__file__).parent.parent
 ROWS = re.findall(

@@ -10,7 +10,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import ArgumentError, DTypeError, IndexingError, LimpidError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.ops.windows import addresses
 from tests.pool_loops import slow_adaptive, slow_avg, slow_max
 from tests.test_convolution import layouts

@@ -10,7 +10,7 @@ import pytest
 
 import limpid
 from limpid.graph.node import spec_of
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 
 import limpid
 from limpid import nn
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 RNG = np.random.default_rng(0)
 

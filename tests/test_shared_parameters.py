@@ -12,7 +12,7 @@ import pytest
 import limpid
 from limpid import nn, optim
 from limpid.errors import StateError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.training import load_checkpoint, save_checkpoint
 
 RNG = np.random.default_rng(0)

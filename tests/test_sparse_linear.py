@@ -17,7 +17,7 @@ from limpid.errors import (
     IndexingError,
     ShapeError,
 )
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 RNG = np.random.default_rng(0)
 

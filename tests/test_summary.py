@@ -21,7 +21,7 @@ from limpid.errors import (
 )
 from limpid.graph.node import spec_of
 from limpid.graph.registry import primitives
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.ops.windows.execution import execute
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,6 +63,8 @@ def write(name: str, content: bytes) -> None:
     folder = _trusted(create=True)
     if folder is None:
         return
+    import tempfile  # which brings in much, for what is done once for a processor
+
     with suppress(OSError):
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".writing-")
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import random
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import getattr_static
@@ -58,7 +59,6 @@ PARTS = 64  # of a list or a dict that is looked into on every call
 ROOM = 4096  # parts in all
 BYTES = 4096  # of an array that is looked at
 WALKED = 10_000  # parts of a list in which modules are found
-GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _LEAVES = (int, float, complex, str, bytes, type(None), np.generic, range, ModuleType)
 _ENTERED = ("__call__", "forward")  # methods that run without being named
 _CONTAINERS = (list, tuple, dict, set, np.ndarray)
@@ -151,7 +151,7 @@ class Surroundings:
             self._look_at_variables(label, value)
         elif isinstance(value, Tensor | np.ndarray | list | tuple | dict | set):
             self._look_at_data(label, value)
-        elif isinstance(value, GENERATORS):
+        elif _is_generator(value):
             self.generators.append((label, value))
         else:
             self._look_at_object(label, value)
@@ -394,3 +394,10 @@ class Surroundings:
             wanted = sorted(reads.names | self._loose)
             reads.defaults = [name for name in wanted if is_default(type(owner), name)]
         yield from (name for name in reads.defaults if name not in variables.value)
+
+
+def _is_generator(value: Any) -> bool:
+    """Whether this draws random numbers that are not limpid's."""
+    found = sys.modules.get("numpy.random")  # loaded by whoever made one of its generators
+    kinds = () if found is None else (found.Generator, found.RandomState)
+    return isinstance(value, (random.Random, *kinds))

@@ -65,12 +65,12 @@ class Traced(NDArrayOperatorsMixin):
         return self.value.size
 
     @property
-    def T(self) -> Traced:  # noqa: N802  # NumPy's name
+    def T(self) -> Traced:
         """As of an array."""
         return permuted(self, tuple(reversed(range(self.ndim))))
 
     @property
-    def mT(self) -> Traced:  # noqa: N802  # NumPy's name
+    def mT(self) -> Traced:
         """As of an array."""
         axes = list(range(self.ndim))
         return permuted(self, (*axes[:-2], axes[-1], axes[-2]))

@@ -10,7 +10,7 @@ import pytest
 
 import limpid
 from limpid import nn, optim
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.peers

@@ -11,7 +11,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import ArgumentError, LimpidError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.peers.test_convolution import LAYOUTS, compare
 
 torch = pytest.importorskip("torch")

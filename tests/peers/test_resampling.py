@@ -11,7 +11,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.errors import LimpidError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:Since version 1.3.0")]

@@ -5,7 +5,7 @@ import scipy.special
 import scipy.stats
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.rows.losses import log_probabilities, nll, reduce
 from tests.table import Row, away, normal, positive, uniform
 

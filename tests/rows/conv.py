@@ -1,7 +1,7 @@
 """Rows of limpid/ops/windows/conv.py."""
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.loops import slow_conv, slow_local
 from tests.table import Row, normal
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.table import Row, named, normal, uniform
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.special
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.table import Row, away, integers, normal, positive, uniform
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.ops import normalization
 from tests.table import Row, Sample, named, normal, positive
 

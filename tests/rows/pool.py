@@ -3,7 +3,7 @@
 import numpy as np
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.pool_loops import slow_adaptive, slow_avg, slow_max, slow_unfold
 from tests.table import Row, distinct, integers, named, normal, positive
 

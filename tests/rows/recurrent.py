@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.table import Row, Sample, named, normal
 
 lstm_gates = limpid.primitives["lstm_gates"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.ops.windows.band import KINDS
 from tests.table import Row, normal
 

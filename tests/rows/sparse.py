@@ -3,7 +3,7 @@
 import numpy as np
 
 import limpid
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from tests.table import Row, distinct, integers, normal, positive
 
 primitive = limpid.primitives

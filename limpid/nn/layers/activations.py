@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from limpid.errors import ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn.module import Module
 from limpid.nn.tree import HIDDEN
 from limpid.ops.create import full

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn.layers.windows import Windowed
 
 

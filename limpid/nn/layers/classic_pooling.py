@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from limpid.differentiation.failure import name_errors
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn import init
 from limpid.nn.layers.windows import Windowed
 from limpid.nn.module import Module

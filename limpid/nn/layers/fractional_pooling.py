@@ -6,7 +6,7 @@ from typing import Any
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn.functional.fractional_pooling import ratios
 from limpid.nn.module import Module
 from limpid.ops.windows.geometry import per_axis

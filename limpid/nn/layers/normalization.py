@@ -8,7 +8,7 @@ import numpy as np
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn.functional.normalization import last_extents
 from limpid.nn.init import ones_, zeros_
 from limpid.nn.module import Module

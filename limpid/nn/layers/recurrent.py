@@ -10,7 +10,7 @@ from typing import Any
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn.functional.dropout import check_probability
 from limpid.nn.layers.cells import ACTIVATIONS, Recurrent, check_nonlinearity
 from limpid.ops.affine import check_type

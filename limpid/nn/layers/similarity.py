@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from limpid.differentiation.failure import name_errors
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn.functional.similarity import check_margin
 from limpid.nn.layers.losses import Loss
 from limpid.nn.module import Module

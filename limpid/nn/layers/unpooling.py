@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from limpid.differentiation.failure import name_errors
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn.layers.windows import Windowed
 from limpid.ops.windows.geometry import per_axis
 

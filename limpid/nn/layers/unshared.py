@@ -7,7 +7,7 @@ from typing import Any
 
 from limpid.differentiation.failure import name_errors
 from limpid.errors import ArgumentError, ShapeError
-from limpid.nn import functional as F  # noqa: N812  # its usual name
+from limpid.nn import functional as F
 from limpid.nn import init
 from limpid.nn.functional.unshared import connections
 from limpid.nn.module import Module
