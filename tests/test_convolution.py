@@ -275,6 +275,24 @@ def test_parts_of_one_sum_are_not_shared_out(native: bool, monkeypatch: pytest.M
         np.testing.assert_allclose(np.sum(w * weight), expected, rtol=1e-10)
 
 
+def test_sums_that_are_shared_out_leave_other_places_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A strided adjoint writes every second place at a time; here each is a long sum of its own."""
+    from limpid.ops import native as seam
+
+    monkeypatch.setattr(seam, "provider", None)
+    monkeypatch.setattr(execution, "BLOCK", 1 << 10)
+    monkeypatch.setattr(execution, "LARGE", 0)
+    monkeypatch.setattr(np, "empty_like", lambda x: np.full_like(x, np.nan))
+    execution._kept_plan.cache_clear()
+    g, w = numbers(1, 4096, 1), numbers(4096, 3, 2, seed=1)
+    window = {"stride": (2,), "padding": ((0, 0),), "dilation": (1,)}
+    found = limpid.primitives["conv_input"](g, w, extents=(2,), groups=1, **window)
+    execution._kept_plan.cache_clear()
+    np.testing.assert_allclose(found, np.einsum("nco,cik->nik", g, w), rtol=1e-10)
+
+
 def test_lowers_to_contractions() -> None:
     x, w = np.zeros((2, 4, 9, 9)), np.zeros((6, 2, 3, 3))
     window = {

@@ -6,11 +6,9 @@ Everything is planned once for the shapes and layouts of the arrays, and kept.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from functools import lru_cache, partial
-from itertools import chain
+from functools import lru_cache
 from math import ceil, inf, prod
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,15 +19,12 @@ from limpid.compiler.nests import Nest, address, nest
 from limpid.compiler.product import TYPES, product_module
 from limpid.compiler.target import Target, native_target
 from limpid.graph.node import Array
-from limpid.ops.windows.contraction import REDUCTION, Access, Contraction, bounds, reads
+from limpid.ops.windows.contraction import REDUCTION, Contraction, bounds
+from limpid.ops.windows.parts import PARTS, Groups, Part, grouped, places
 from limpid.ops.windows.region import Layout, Slices, scratch
-from limpid.ops.workers import run_parts
 
 LARGE = 1 << 20  # multiply-adds from which on several threads share the work
-PARTS = 8  # that they share; fixed, so that sums do not depend on the number of threads
 BLOCK = 1 << 20  # bytes of an operand that is padded at once
-
-T = TypeVar("T")
 
 
 def contract(contraction: Contraction, left: Array, right: Array, out: Array) -> bool:
@@ -46,9 +41,6 @@ def contract(contraction: Contraction, left: Array, right: Array, out: Array) ->
     return True
 
 
-Part = tuple[Contraction, bool]  # and whether it is the first to write to its output
-
-
 class Batch(NamedTuple):
     """Calls that read nothing padded: for each its offsets in A, B and C, and its spec."""
 
@@ -62,9 +54,7 @@ class Plan(NamedTuple):
 
     choice: Choice
     kernel: Kernel
-    groups: tuple[Batch | tuple[Nest, ...], ...]
-    adds: bool  # whether the groups are parts of one sum
-    places: Slices  # of the output that are written to
+    groups: Groups  # of batches, or of calls that need a padded copy
 
     def run(self, left: Array, right: Array, out: Array) -> None:
         """Do it."""
@@ -72,14 +62,10 @@ class Plan(NamedTuple):
         a, b = (right, left) if choice.swapped else (left, right)
         b = b if choice.order is None else _ordered(b, choice.order)
         c = out if choice.out is None else _memory(out, choice.out)
-        others = len(self.groups) - 1 if self.adds else 0
-        sums = [c, *(np.empty_like(c) for _ in range(others))]
-        into = sums if self.adds else [c] * len(self.groups)
-        run_parts([partial(self._group, group, a, b, s) for group, s in zip(self.groups, into)])
-        for total in sums[1:]:
-            c[self.places] += total[self.places]
+        self.groups.run(lambda group, into: self._group(group, a, b, into), c)
         if c is not out:
-            out[self.places] = c[self.places]
+            written = self.groups.places
+            out[written] = c[written]
 
     def _group(self, group: Batch | tuple[Nest, ...], a: Array, b: Array, c: Array) -> None:
         if isinstance(group, Batch):
@@ -172,19 +158,14 @@ class Planner:
 
     def plan(self) -> Plan:
         """All calls."""
-        parts = list(_parts(self.contraction, self.choice.lane, self._limit()))
-        groups = _groups(parts)
-        adds = len(groups) == 1 and len(parts) > 1
-        if adds:
-            room = 1 + _read(self.contraction) // (2 * _size(self.contraction.output))
-            groups = _shares(parts, min(PARTS, room))
-        made = tuple(map(self._group, groups))
-        kernel = _kernel(self.depth, self.dtype)
-        return Plan(self.choice, kernel, made, adds, _places(self.contraction))
+        count = PARTS if self.contraction.multiply_adds() >= LARGE else 1
+        found = grouped(self.contraction, self._limit(), _read, count, self.choice.lane)
+        made = [self._group(parts) for parts in found.groups]
+        return Plan(self.choice, _kernel(self.depth, self.dtype), found._replace(groups=made))
 
     def whole(self) -> Batch | tuple[Nest, ...]:
         """All calls one after the other."""
-        return self._group([(self.contraction, True)])
+        return self._group([Part(self.contraction, adds=False)])
 
     def _limit(self) -> float:
         """How many elements of the left operand a part may read."""
@@ -197,13 +178,12 @@ class Planner:
 
     def _group(self, group: list[Part]) -> Batch | tuple[Nest, ...]:
         nests, zeros = [], []
-        for number, (part, first) in enumerate(group):
-            add = number > 0 and not first
+        for part, adds in group:
             for piece in self._pieces(part):
                 if not piece.empty:
-                    nests.append(self._nest(piece.contraction, add))
-                elif not add:
-                    zeros.append(_places(piece.contraction))
+                    nests.append(self._nest(piece.contraction, adds))
+                elif not adds:
+                    zeros.append(places(piece.contraction))
         if any(found.padded for found in nests):
             return tuple(nests)
         entries = np.array([self._entry(found) for found in nests], np.int64).reshape(-1, 4)
@@ -235,57 +215,8 @@ def _is_padded(contraction: Contraction) -> bool:
     return False
 
 
-def _size(access: Access) -> int:
-    return prod(axis.extent for axis in access)
-
-
-def _places(contraction: Contraction) -> tuple[slice, ...]:
-    """The places of the output that a contraction writes to."""
-    extents = {i.name: i.extent for i in contraction.indices}
-    found = []
-    for axis in contraction.output:
-        low, high = bounds(axis, extents)
-        step = min((abs(coefficient) for _, coefficient in axis.terms), default=1)
-        found.append(slice(low, high, step))
-    return tuple(found)
-
-
 def _read(part: Contraction) -> int:
     """The elements of the left operand between the ends of what is read, padding included."""
     extents = {i.name: i.extent for i in part.indices}
     ends = [bounds(axis, extents) for axis in part.left]
     return prod(high - low for low, high in ends)
-
-
-def _parts(
-    part: Contraction, lane: str, limit: float, first: bool = True, adds: bool = False
-) -> Iterator[Part]:
-    """Parts that read at most `limit` elements, and whether each is the first to its output.
-
-    Parts of one sum follow on one another: once an index of the sum is cut, only such are.
-    """
-    names = reads(part.left) - {lane}
-    used = [i for i in part.indices if i.extent > 1 and i.name in names]
-    cut = next((i for i in used if i.role == REDUCTION or not adds), None)
-    size = _read(part)
-    if size <= limit or cut is None:
-        yield part, first
-        return
-    adds = cut.role == REDUCTION
-    step = max(1, min(int(limit // (size // cut.extent or 1)), cut.extent - 1))
-    for start in range(0, cut.extent, step):
-        smaller = part.restrict(cut.name, start, min(start + step, cut.extent))
-        yield from _parts(smaller, lane, limit, first and (start == 0 or not adds), adds)
-
-
-def _groups(parts: list[Part]) -> list[list[Part]]:
-    """Parts that can run at once; those that add to others stay with them."""
-    starts = [n for n, (_, first) in enumerate(parts) if first]
-    runs = [parts[a:b] for a, b in zip(starts, [*starts[1:], len(parts)])]
-    return [list(chain.from_iterable(share)) for share in _shares(runs, PARTS)]
-
-
-def _shares(items: list[T], count: int) -> list[list[T]]:
-    """Items in order, in shares as even as can be."""
-    count = min(count, len(items))
-    return [items[len(items) * i // count : len(items) * (i + 1) // count] for i in range(count)]

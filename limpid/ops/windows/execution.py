@@ -6,11 +6,11 @@ arrays of a certain layout are read is planned once; running them is slicing, co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import inf, prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -26,13 +26,12 @@ from limpid.ops.windows.contraction import (
     Contraction,
     reads,
 )
+from limpid.ops.windows.parts import PARTS, Groups, Part, grouped
 from limpid.ops.windows.region import Layout, Region, region, scratch, steps
-from limpid.ops.workers import run_parts
 
 BLOCK = 1 << 21  # bytes of a gathered block: half of what is allowed, to stay in cache
 KEPT = 1 << 32  # plans of contractions of more multiply-adds than this are not kept
 LARGE = 1 << 22  # multiply-adds from which on several threads share the work
-PARTS = 8  # that they share, at most; fixed, so that sums do not depend on the number of threads
 MERGED = 512  # products of fewer rows than this take in the rows of several samples
 
 Names = tuple[str, ...]
@@ -46,15 +45,9 @@ def execute(contraction: Contraction, left: Array, right: Array, out: Array) -> 
     if provided(contraction, left, right, out):
         return
     layouts = [(x.strides, x.itemsize) for x in (left, right, out)]
-    work = contraction.multiply_adds()
-    plan: Any = (
-        _kept_plan(contraction, *layouts) if work < KEPT else list(_plan(contraction, *layouts))
-    )
-    groups = [plan] if work < LARGE else _groups(plan)
-    if work < LARGE or len(groups) > 1:
-        run_parts([partial(_run, group, left, right, out) for group in groups])
-    else:
-        _run_sums(plan, left, right, out)
+    kept = contraction.multiply_adds() < KEPT
+    plan = _kept_plan(contraction, *layouts) if kept else _plan(contraction, *layouts)
+    plan.run(lambda blocks, into: _run(blocks, left, right, into), out)
 
 
 def _run(blocks: Sequence[Block], left: Array, right: Array, out: Array) -> None:
@@ -67,28 +60,6 @@ def _run(blocks: Sequence[Block], left: Array, right: Array, out: Array) -> None
         a = _matrices(block.left, left, scratch.left)
         _multiply(block, b, a.mT if block.flipped else a, out)
     scratch.trim()
-
-
-def _groups(blocks: Sequence[Block]) -> list[Sequence[Block]]:
-    """Blocks that can run at once: those that add to others stay with them."""
-    firsts = [i for i, block in enumerate(blocks) if not block.add]
-    count = min(len(firsts), PARTS)
-    starts = [firsts[len(firsts) * i // count] for i in range(count)]
-    return [blocks[start:stop] for start, stop in zip(starts, [*starts[1:], len(blocks)])]
-
-
-def _run_sums(blocks: Sequence[Block], left: Array, right: Array, out: Array) -> None:
-    """Blocks that all add to the same places: sums of some, then their sum, in a fixed order."""
-    count = min(len(blocks), PARTS, 1 + left.size // (2 * out.size))
-    starts = [len(blocks) * i // count for i in range(count + 1)]
-    sums = [out, *(np.empty_like(out) for _ in range(count - 1))]
-    parts = []
-    for total, start, stop in zip(sums, starts, starts[1:]):
-        some = [blocks[start]._replace(add=False), *blocks[start + 1 : stop]]
-        parts.append(partial(_run, some, left, right, total))
-    run_parts(parts)
-    for total in sums[1:]:
-        out += total
 
 
 class Sight(NamedTuple):
@@ -140,42 +111,30 @@ def _multiply(block: Block, b: Array, a: Array, out: Array) -> None:
 # Planning
 
 
-def _plan(contraction: Contraction, left: Layout, right: Layout, out: Layout) -> Iterator[Block]:
-    """The blocks of a contraction, for arrays of these layouts."""
-    last: Block | None = None
-    for part, first in _parts(contraction, BLOCK // left[1]):
-        block = _block(part, left, right, out, add=not first)
-        if last is not None and block.right == last.right:
-            block = block._replace(right=last.right)  # the same matrices serve again
-        yield block
-        last = block
+def _plan(contraction: Contraction, left: Layout, right: Layout, out: Layout) -> Groups:
+    """Groups of blocks of a contraction, for arrays of these layouts."""
+    count = PARTS if contraction.multiply_adds() >= LARGE else 1
+    found = grouped(contraction, BLOCK // left[1], _gathered, count)
+    return found._replace(groups=[_blocks(parts, left, right, out) for parts in found.groups])
 
 
-@lru_cache(maxsize=256)
-def _kept_plan(*arguments: Any) -> list[Block]:
-    return list(_plan(*arguments))
+_kept_plan = lru_cache(maxsize=256)(_plan)
 
 
-def _parts(
-    contraction: Contraction, limit: int, first: bool = True, adds: bool = False
-) -> Iterator[tuple[Contraction, bool]]:
-    """Parts that gather at most `limit` elements, and whether it is the first to its output.
+def _gathered(part: Contraction) -> int:
+    """How many elements are gathered; one that is read twice counts twice."""
+    read = reads(part.left)
+    return prod(i.extent for i in part.indices if i.name in read)
 
-    The first indices are cut first. Parts of one sum follow on one another: once an index of the
-    sum is cut, only such are. An element that is read twice counts twice.
-    """
-    read = reads(contraction.left)
-    used = [i for i in contraction.indices if i.name in read]
-    size = prod(i.extent for i in used)
-    cut = next((i for i in used if i.extent > 1 and (i.role == REDUCTION or not adds)), None)
-    if size <= limit or cut is None:
-        yield contraction, first
-        return
-    adds = cut.role == REDUCTION
-    step = max(1, min(limit // (size // cut.extent), cut.extent - 1))
-    for start in range(0, cut.extent, step):
-        part = contraction.restrict(cut.name, start, min(start + step, cut.extent))
-        yield from _parts(part, limit, first and (start == 0 or not adds), adds)
+
+def _blocks(parts: list[Part], left: Layout, right: Layout, out: Layout) -> list[Block]:
+    made: list[Block] = []
+    for part, adds in parts:
+        block = _block(part, left, right, out, adds)
+        if made and block.right == made[-1].right:
+            block = block._replace(right=made[-1].right)  # the same matrices serve again
+        made.append(block)
+    return made
 
 
 def _block(part: Contraction, left: Layout, right: Layout, out: Layout, add: bool) -> Block:
