@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from limpid.compiler.borders import Piece, pieces
+from limpid.compiler.kernelcall import KernelCall, kernel_call
 from limpid.compiler.lanes import MOVED, Choice, Order, choose, work
-from limpid.compiler.loading import load
-from limpid.compiler.nests import Nest, address, nest
+from limpid.compiler.loading import address, load
 from limpid.compiler.product import TYPES, product_module
 from limpid.compiler.target import Target, native_target
 from limpid.graph.node import Array
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     """Calls that read nothing padded: for each its offsets in A, B and C, and its spec."""
 
     entries: Array  # (calls, 4), the last a spec's address
-    nests: tuple[Nest, ...]  # to which the entries point
+    calls: tuple[KernelCall, ...]  # to which the entries point
     zeros: tuple[Slices, ...]  # places that no term of the sum reaches
 
 
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
             written = self.groups.places
             out[written] = c[written]
 
-    def _group(self, group: Batch | tuple[Nest, ...], a: Array, b: Array, c: Array) -> None:
+    def _group(self, group: Batch | tuple[KernelCall, ...], a: Array, b: Array, c: Array) -> None:
         if isinstance(group, Batch):
             for place in group.zeros:
                 c[place] = 0
@@ -163,7 +163,7 @@ class Planner:
         made = [self._group(parts) for parts in found.groups]
         return Plan(self.choice, _kernel(self.depth, self.dtype), found._replace(groups=made))
 
-    def whole(self) -> Batch | tuple[Nest, ...]:
+    def whole(self) -> Batch | tuple[KernelCall, ...]:
         """All calls one after the other."""
         return self._group([Part(self.contraction, adds=False)])
 
@@ -176,27 +176,27 @@ class Planner:
             limit = min(limit, ceil(_read(self.contraction) / PARTS))
         return limit
 
-    def _group(self, group: list[Part]) -> Batch | tuple[Nest, ...]:
-        nests, zeros = [], []
+    def _group(self, group: list[Part]) -> Batch | tuple[KernelCall, ...]:
+        calls, zeros = [], []
         for part, adds in group:
             for piece in self._pieces(part):
                 if not piece.empty:
-                    nests.append(self._nest(piece.contraction, adds))
+                    calls.append(self._call(piece.contraction, adds))
                 elif not adds:
                     zeros.append(places(piece.contraction))
-        if any(found.padded for found in nests):
-            return tuple(nests)
-        entries = np.array([self._entry(found) for found in nests], np.int64).reshape(-1, 4)
-        return Batch(entries, tuple(nests), tuple(zeros))
+        if any(found.padded for found in calls):
+            return tuple(calls)
+        entries = np.array([self._entry(found) for found in calls], np.int64).reshape(-1, 4)
+        return Batch(entries, tuple(calls), tuple(zeros))
 
     def _pieces(self, part: Contraction) -> list[Piece]:
         found = pieces(part) if self.cut else None
         return [Piece(part, False)] if found is None else found
 
-    def _nest(self, part: Contraction, add: bool) -> Nest:
-        return nest(part, self.choice, self.layouts, self.target.rows, add, self.depth)
+    def _call(self, part: Contraction, add: bool) -> KernelCall:
+        return kernel_call(part, self.choice, self.layouts, self.target.rows, add, self.depth)
 
-    def _entry(self, found: Nest) -> tuple[int, ...]:
+    def _entry(self, found: KernelCall) -> tuple[int, ...]:
         """Offsets of where all indices are 0, and the address of the spec."""
         offsets = [
             sum((i.start + f.start) * stride for i, f, stride in zip(r.inside, r.first, strides))

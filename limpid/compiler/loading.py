@@ -9,6 +9,7 @@ from typing import Any
 
 from limpid.compiler import cache as disk
 from limpid.compiler.target import Target
+from limpid.graph.node import Array
 
 _loading = threading.Lock()  # LLVM's contexts are not for several threads at once
 
@@ -64,3 +65,8 @@ def _binding() -> Any:
 def _machine(target: Target) -> Any:
     found = _binding().Target.from_default_triple()
     return found.create_target_machine(cpu=target.name, features=target.features, opt=3)
+
+
+def address(array: Array) -> int:
+    """Where the first element of an array is in memory."""
+    return int(array.__array_interface__["data"][0])

@@ -16,9 +16,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from limpid.compiler.contract import Batch, Planner
 from limpid.compiler.lanes import choose
-from limpid.compiler.loading import load
+from limpid.compiler.loading import address, load
 from limpid.compiler.loops import can_emit, emit
-from limpid.compiler.nests import address
 from limpid.compiler.packing import choice_of, layout, packed_ends
 from limpid.compiler.product import product_functions
 from limpid.compiler.stages import CALL, NEST, PRODUCT, Stage, schedule

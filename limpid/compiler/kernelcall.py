@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from limpid.compiler.lanes import Choice
+from limpid.compiler.loading import address
 from limpid.compiler.product import OUTERS
 from limpid.graph.node import Array
 from limpid.ops.windows.contraction import Contraction
@@ -19,7 +20,7 @@ LONG = 2048  # terms of a sum from which on its outermost loop is run last of al
 Steps = dict[str, int]
 
 
-class Nest(NamedTuple):
+class KernelCall(NamedTuple):
     """What one call reads and writes, and its loops as the kernel takes them."""
 
     a: Region
@@ -46,19 +47,14 @@ class Loop(NamedTuple):
 ONCE = Loop(1, 0, 0, 0)
 
 
-def address(array: Array) -> int:
-    """Where the first element of an array is in memory."""
-    return int(array.__array_interface__["data"][0])
-
-
-def nest(
+def kernel_call(
     part: Contraction,
     choice: Choice,
     layouts: tuple[Layout, ...],
     rows: int,
     add: bool,
     depth: int,
-) -> Nest:
+) -> KernelCall:
     """The call for a part of a contraction.
 
     rows   of a tile
@@ -96,7 +92,7 @@ def nest(
         np.int64,
     )
     read, lanes, written = regions
-    return Nest(read, lanes, written, spec, tables)
+    return KernelCall(read, lanes, written, spec, tables)
 
 
 def _split_rows(
