@@ -7,8 +7,8 @@ from typing import Any as _Any
 from limpid import errors, linalg, random
 from limpid import protocols as _protocols  # NumPy calls find their functions by name
 from limpid.compiler import eager as _eager  # large contractions find native code
-from limpid.compiler.step import Step, compile
-from limpid.compiler.verification import verify_step as verify
+from limpid.compiler.steps.step import Step, compile
+from limpid.compiler.steps.verification import verify_step as verify
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
 from limpid.differentiation.declaration import bilinear, general, linear, transpose
 from limpid.differentiation.elementwise import elementwise

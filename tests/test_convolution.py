@@ -248,7 +248,7 @@ def test_blocks_cover_large_windows() -> None:
 @pytest.mark.parametrize("native", [True, False])
 def test_parts_of_one_sum_are_not_shared_out(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few samples and several groups: sums over samples and groups are both cut."""
-    from limpid.compiler import contract as contracting
+    from limpid.compiler.contraction import contract as contracting
     from limpid.ops import native as seam
 
     if not native:

@@ -23,6 +23,13 @@ ORDER = [
     "protocols",
     "linalg",
     "random",
+    "compiler.machine",
+    "compiler.contraction",
+    "compiler.program",
+    "compiler.schedule",
+    "compiler.emission",
+    "compiler.runtime",
+    "compiler.steps",
     "compiler",
     "nn",
     "optim",
@@ -40,7 +47,10 @@ OPTIONAL = [
 
 
 def layer(module: str) -> str:
-    return module.split(".")[1] if module.startswith("limpid.") else ""
+    """The entry of ORDER that a module belongs to, or its name where none does."""
+    parts = module.split(".")[1:]
+    deeper = ".".join(parts[:2])
+    return deeper if deeper in ORDER else "".join(parts[:1])
 
 
 def imported(path: Path) -> set[str]:

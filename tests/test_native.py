@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import limpid
-from limpid.compiler import contract as contracting
-from limpid.compiler import lanes
-from limpid.compiler.borders import pieces
-from limpid.compiler.product import product_module
-from limpid.compiler.target import Target, native_target
+from limpid.compiler.contraction import contract as contracting
+from limpid.compiler.contraction import lanes
+from limpid.compiler.contraction.borders import pieces
+from limpid.compiler.contraction.product import product_module
+from limpid.compiler.machine.target import Target, native_target
 from limpid.differentiation.relation import einsum_relation
 from limpid.graph.node import spec_of
 from limpid.nn import functional as F
@@ -191,7 +191,7 @@ def test_the_text_of_a_module_is_plain() -> None:
 def test_without_native_code_the_meaning_is_the_same() -> None:
     code = """
 import numpy as np, limpid
-from limpid.compiler.target import native_target
+from limpid.compiler.machine.target import native_target
 from limpid.nn import functional as F
 rng = np.random.default_rng(0)
 y = F.conv2d(rng.normal(size=(2, 16, 8, 8)), rng.normal(size=(16, 16, 3, 3)), padding=1)

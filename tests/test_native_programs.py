@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import limpid
-from limpid.compiler.running import Native
-from limpid.compiler.stages import NEST, schedule
-from limpid.compiler.target import Target, native_target
-from limpid.compiler.tracing import trace
-from limpid.compiler.translation import translate
-from limpid.compiler.values import Value, evaluate
-from limpid.compiler.views import locate, packed, reshaped
+from limpid.compiler.machine.target import Target, native_target
+from limpid.compiler.program.tracing import trace
+from limpid.compiler.program.translation import translate
+from limpid.compiler.program.values import Value, evaluate
+from limpid.compiler.program.views import locate, packed, reshaped
+from limpid.compiler.runtime.running import Native
+from limpid.compiler.schedule.stages import NEST, schedule
 from tests.table import ROWS, Row
 from tests.test_table import Case
 

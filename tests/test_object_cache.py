@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from limpid.compiler import cache
+from limpid.compiler.machine import cache
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_entries_not_used_for_longest_go_first(
 
 def test_many_processes_write_at_once(folder: Path) -> None:
     code = (
-        "from limpid.compiler import cache\n"
+        "from limpid.compiler.machine import cache\n"
         "for n in range(50):\n"
         "    cache.write('entry', b'x' * 10000)\n"
         "    assert cache.read('entry') == b'x' * 10000\n"
@@ -92,7 +92,7 @@ def test_many_processes_write_at_once(folder: Path) -> None:
 def test_a_second_process_compiles_nothing(folder: Path) -> None:
     code = (
         "import numpy as np, time\n"
-        "from limpid.compiler import loading\n"
+        "from limpid.compiler.machine import loading\n"
         "from limpid.nn import functional as F\n"
         "made = []\n"
         "optimise = loading._optimise\n"

@@ -9,9 +9,9 @@ import pytest
 
 import limpid
 from limpid import nn, optim
-from limpid.compiler.tracing import Untraceable, trace
-from limpid.compiler.translation import Program, translate
-from limpid.compiler.values import Value, evaluate, ordered
+from limpid.compiler.program.tracing import Untraceable, trace
+from limpid.compiler.program.translation import Program, translate
+from limpid.compiler.program.values import Value, evaluate, ordered
 from limpid.graph.dtype import dtype_of
 from tests.table import ROWS, Row
 from tests.test_table import Case

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limpid.compiler.contract import contract
+from limpid.compiler.contraction.contract import contract
 from limpid.ops import native
 
 native.provider = contract

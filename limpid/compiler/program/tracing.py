@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from limpid.compiler.values import Shape, Value
+from limpid.compiler.program.values import Shape, Value
 from limpid.graph.dtype import dtype_of
 from limpid.graph.node import Spec
 from limpid.ops.contract import matmul

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from limpid.compiler.places import NOTHING, Cell, Entry, Place, Variables, same
-from limpid.compiler.surroundings import Surroundings
+from limpid.compiler.steps.places import NOTHING, Cell, Entry, Place, Variables, same
+from limpid.compiler.steps.surroundings import Surroundings
 from limpid.graph import dtype as dtypes
 from limpid.graph.changes import Changes
 from limpid.graph.context import context

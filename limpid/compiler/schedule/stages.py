@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from limpid.compiler.values import Shape, Value, ordered
-from limpid.compiler.views import VIEWS
+from limpid.compiler.program.values import Shape, Value, ordered
+from limpid.compiler.program.views import VIEWS
 
 NEST, PRODUCT, CALL = "nest", "product", "call"
 GIVEN = ("input", "constant")

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.executor import Executor
-from limpid.compiler.guards import Guards
-from limpid.compiler.results import End
-from limpid.compiler.signature import Signature
-from limpid.compiler.takes import Take, refuse_to_change
+from limpid.compiler.steps.executor import Executor
+from limpid.compiler.steps.guards import Guards
+from limpid.compiler.steps.results import End
+from limpid.compiler.steps.signature import Signature
+from limpid.compiler.steps.takes import Take, refuse_to_change
 from limpid.graph.node import Array
 from limpid.graph.source import capture
 from limpid.ops.generator import default_generator

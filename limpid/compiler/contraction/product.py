@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limpid.compiler.target import Target
+from limpid.compiler.machine.target import Target
 
 TILES, LANES, ADD, ROWS_A, ROWS_C, SPLIT, OUTER = 0, 1, 2, 3, 4, 5, 8
 OUTERS = 6

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from limpid.compiler.lanes import Choice
-from limpid.compiler.loading import address
-from limpid.compiler.product import OUTERS
+from limpid.compiler.contraction.lanes import Choice
+from limpid.compiler.contraction.product import OUTERS
+from limpid.compiler.machine.loading import address
 from limpid.graph.node import Array
 from limpid.ops.windows.contraction import Contraction
 from limpid.ops.windows.region import Layout, Region, region, steps

@@ -7,8 +7,8 @@ import threading
 from functools import cache
 from typing import Any
 
-from limpid.compiler import cache as disk
-from limpid.compiler.target import Target
+from limpid.compiler.machine import cache as disk
+from limpid.compiler.machine.target import Target
 from limpid.graph.node import Array
 
 _loading = threading.Lock()  # LLVM's contexts are not for several threads at once

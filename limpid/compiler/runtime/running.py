@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from limpid.compiler.contract import Batch, Planner
-from limpid.compiler.lanes import choose
-from limpid.compiler.loading import address, load
-from limpid.compiler.loops import can_emit, emit
-from limpid.compiler.packing import choice_of, layout, packed_ends
-from limpid.compiler.product import product_functions
-from limpid.compiler.stages import CALL, NEST, PRODUCT, Stage, schedule
-from limpid.compiler.target import Target
-from limpid.compiler.values import Value, evaluate
-from limpid.compiler.views import locate, with_copies
+from limpid.compiler.contraction.contract import Batch, Planner
+from limpid.compiler.contraction.lanes import choose
+from limpid.compiler.contraction.product import product_functions
+from limpid.compiler.emission.loops import can_emit, emit
+from limpid.compiler.machine.loading import address, load
+from limpid.compiler.machine.target import Target
+from limpid.compiler.program.packing import choice_of, layout, packed_ends
+from limpid.compiler.program.values import Value, evaluate
+from limpid.compiler.program.views import locate, with_copies
+from limpid.compiler.schedule.stages import CALL, NEST, PRODUCT, Stage, schedule
 from limpid.graph.node import Array
 from limpid.ops.windows.execution import execute
 

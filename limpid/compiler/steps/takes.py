@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.guards import Guards
-from limpid.compiler.objects import passed_over
-from limpid.compiler.places import NOTHING, Contents, Entry, Place, Variables, is_counted
-from limpid.compiler.results import Nested, Outputs
-from limpid.compiler.signature import Signature
+from limpid.compiler.steps.guards import Guards
+from limpid.compiler.steps.objects import passed_over
+from limpid.compiler.steps.places import NOTHING, Contents, Entry, Place, Variables, is_counted
+from limpid.compiler.steps.results import Nested, Outputs
+from limpid.compiler.steps.signature import Signature
 from limpid.errors import AbstractError, InPlaceError
 from limpid.graph.context import context, recording_into
 from limpid.graph.graph import Graph

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.functions import Code, memory_type
+from limpid.compiler.emission.functions import Code, memory_type
 
 
 class Loop:

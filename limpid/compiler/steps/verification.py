@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.guards import Guards
-from limpid.compiler.places import is_counted, same, shown
-from limpid.compiler.recordings import Recording
-from limpid.compiler.takes import changes
+from limpid.compiler.steps.guards import Guards
+from limpid.compiler.steps.places import is_counted, same, shown
+from limpid.compiler.steps.recordings import Recording
+from limpid.compiler.steps.takes import changes
 from limpid.errors import VerificationError
 from limpid.graph.node import Node, next_number
 from limpid.storage import Journal, Storage, writes_undone

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import Any, overload
 
-from limpid.compiler.recordings import Recording
-from limpid.compiler.signature import Signature
-from limpid.compiler.verification import verify as verify_call
+from limpid.compiler.steps.recordings import Recording
+from limpid.compiler.steps.signature import Signature
+from limpid.compiler.steps.verification import verify as verify_call
 from limpid.errors import ArgumentError
 from limpid.graph.context import context
 from limpid.graph.graph import Graph

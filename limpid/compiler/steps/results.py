@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from limpid.compiler.places import is_counted
-from limpid.compiler.signature import is_state
+from limpid.compiler.steps.places import is_counted
+from limpid.compiler.steps.signature import is_state
 from limpid.differentiation.kinds import General
 from limpid.differentiation.primitive import Primitive
 from limpid.errors import ArgumentError, NoGradientError

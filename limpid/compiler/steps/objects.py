@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.names import is_users
-from limpid.compiler.places import is_counted
+from limpid.compiler.steps.names import is_users
+from limpid.compiler.steps.places import is_counted
 from limpid.tensor import Tensor
 
 _KNOWN = (

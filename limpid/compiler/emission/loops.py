@@ -14,11 +14,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from limpid.compiler.accesses import Access, Loop
-from limpid.compiler.functions import Code, apply, cast, known, literal, memory_type, select
-from limpid.compiler.stages import Stage
-from limpid.compiler.values import Shape, Value
-from limpid.compiler.views import locate, packed
+from limpid.compiler.emission.accesses import Access, Loop
+from limpid.compiler.emission.functions import (
+    Code,
+    apply,
+    cast,
+    known,
+    literal,
+    memory_type,
+    select,
+)
+from limpid.compiler.program.values import Shape, Value
+from limpid.compiler.program.views import locate, packed
+from limpid.compiler.schedule.stages import Stage
 
 BOOL = np.dtype(bool)
 WIDE = {"add", "multiply"}  # reductions that keep floats in double precision

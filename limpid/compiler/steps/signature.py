@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.places import is_counted, same, shown
+from limpid.compiler.steps.places import is_counted, same, shown
 from limpid.graph.context import context
 from limpid.graph.dtype import DType, dtype_of
 from limpid.graph.node import Array, Spec

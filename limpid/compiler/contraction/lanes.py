@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import ceil, inf, prod
 from typing import NamedTuple
 
-from limpid.compiler.product import OUTERS
+from limpid.compiler.contraction.product import OUTERS
 from limpid.ops.windows.contraction import Access, Contraction, reads
 from limpid.ops.windows.region import Layout
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from limpid.compiler.borders import Piece, pieces
-from limpid.compiler.kernelcall import KernelCall, kernel_call
-from limpid.compiler.lanes import MOVED, Choice, Order, choose, work
-from limpid.compiler.loading import address, load
-from limpid.compiler.product import TYPES, product_module
-from limpid.compiler.target import Target, native_target
+from limpid.compiler.contraction.borders import Piece, pieces
+from limpid.compiler.contraction.kernelcall import KernelCall, kernel_call
+from limpid.compiler.contraction.lanes import MOVED, Choice, Order, choose, work
+from limpid.compiler.contraction.product import TYPES, product_module
+from limpid.compiler.machine.loading import address, load
+from limpid.compiler.machine.target import Target, native_target
 from limpid.graph.node import Array
 from limpid.ops.windows.contraction import REDUCTION, Contraction, bounds
 from limpid.ops.windows.parts import PARTS, Groups, Part, grouped, places

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from limpid.compiler.values import Shape, Value, copied, rebuilt
+from limpid.compiler.program.values import Shape, Value, copied, rebuilt
 
 VIEWS = ("reshape", "permute", "broadcast", "slice")
 

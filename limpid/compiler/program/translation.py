@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.tracing import Traced, Untraceable, cast, trace
-from limpid.compiler.values import Value
+from limpid.compiler.program.tracing import Traced, Untraceable, cast, trace
+from limpid.compiler.program.values import Value
 from limpid.graph.dtype import dtype_of, result_type
 from limpid.graph.graph import Graph
 from limpid.graph.node import Node, Spec

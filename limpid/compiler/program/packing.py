@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from limpid.compiler.lanes import Choice, Order, choose
-from limpid.compiler.product import TYPES
-from limpid.compiler.target import Target
-from limpid.compiler.values import Value, copied, rebuilt
-from limpid.compiler.views import locate
+from limpid.compiler.contraction.lanes import Choice, Order, choose
+from limpid.compiler.contraction.product import TYPES
+from limpid.compiler.machine.target import Target
+from limpid.compiler.program.values import Value, copied, rebuilt
+from limpid.compiler.program.views import locate
 from limpid.ops.windows.contraction import Contraction
 from limpid.ops.windows.region import Layout
 

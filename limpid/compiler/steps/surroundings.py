@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.names import (
+from limpid.compiler.steps.names import (
     Names,
     Path,
     is_users,
@@ -28,7 +28,7 @@ from limpid.compiler.names import (
     names_of,
     parameters,
 )
-from limpid.compiler.objects import (
+from limpid.compiler.steps.objects import (
     attribute_names,
     class_of,
     file_of,
@@ -39,7 +39,7 @@ from limpid.compiler.objects import (
     is_users_class,
     passed_over,
 )
-from limpid.compiler.places import (
+from limpid.compiler.steps.places import (
     NOTHING,
     Attribute,
     Cell,

@@ -1,0 +1,1 @@
+"""One kernel for all contractions, and its use for eager ones."""

@@ -1,0 +1,1 @@
+"""Graphs as values: the form that is made into loops."""

@@ -1,0 +1,1 @@
+"""What is computed in one nest of loops, and in which order."""

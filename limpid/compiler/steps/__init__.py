@@ -1,0 +1,1 @@
+"""`limpid.compile`: functions recorded, guarded, run."""
