@@ -7,6 +7,7 @@ from typing import Any as _Any
 from limpid import errors, linalg, random
 from limpid import protocols as _protocols  # NumPy calls find their functions by name
 from limpid.compiler import eager as _eager  # large contractions find native code
+from limpid.compiler.steps.replayfile import load_replay
 from limpid.compiler.steps.step import Step, compile
 from limpid.compiler.steps.verification import verify_step as verify
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
@@ -339,6 +340,7 @@ __all__ = [
     "linear",
     "linear_recurrence",
     "linspace",
+    "load_replay",
     "log",
     "log10",
     "log1p",

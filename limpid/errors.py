@@ -137,6 +137,12 @@ class VerificationError(LimpidError, AssertionError):
     id = "L303"
 
 
+class NativeError(LimpidError, RuntimeError):
+    """Something was asked of native code where there is none."""
+
+    id = "L304"
+
+
 class StateError(LimpidError, KeyError):
     """A state dict that does not fit the module."""
 

@@ -12,28 +12,50 @@ from limpid.graph.dtype import dtype_of
 from limpid.graph.node import Array, next_number
 from limpid.graph.source import Source, capture
 
-Snapshot = tuple[Array, int, Source | None]
+Snapshot = tuple[Array, "Write"]
+
+
+class Write:
+    """When and where storages were written; those that were written at once share one.
+
+    version  the running number at that time
+    """
+
+    __slots__ = ("source", "version")
+
+    def __init__(self, version: int = 0, source: Source | None = None) -> None:
+        self.version = version
+        self.source = source
 
 
 class Storage:
     """Where the value of a slot lives; only `assign` writes it.
 
     A write puts a new array in the place of the old one and never changes an array, so whoever
-    holds the old one (a saved value, a view made by reshape, an exported NumPy view) keeps it.
-    `version` is the running number at the latest write, so that a node with a smaller number has
-    seen an older value; `written` is the source of that write. `layout` names the order of the
-    elements; "rows" is NumPy's.
+    holds the old one (a saved value, a view made by reshape, an exported NumPy view) keeps it. A
+    compiled step does write into an array that nobody else holds. `latest` is the latest write: a
+    node with a number smaller than its version has seen an older value. `layout` names the order of
+    the elements; "rows" is NumPy's.
     """
 
-    __slots__ = ("array", "dtype", "holder", "layout", "version", "written")
+    __slots__ = ("array", "dtype", "holder", "latest", "layout")
 
     def __init__(self, array: Array, holder: Any) -> None:
         self.array = array
         self.dtype = dtype_of(array.dtype)
         self.layout = "rows"
         self.holder = weakref.ref(holder)  # the tensor that stands for the slot
-        self.version = 0
-        self.written: Source | None = None
+        self.latest = Write()
+
+    @property
+    def version(self) -> int:
+        """The running number at the latest write."""
+        return self.latest.version
+
+    @property
+    def written(self) -> Source | None:
+        """Where the latest write was."""
+        return self.latest.source
 
     def read(self) -> Array:
         """The value as a NumPy array in NumPy's layout."""
@@ -44,15 +66,16 @@ class Storage:
         journal = context.state.journal
         if journal is not None:
             journal.note(self)
-        self.restore((array, next_number(), source or capture()))
+        self.restore((array, Write(next_number(), source or capture())))
 
     def snapshot(self) -> Snapshot:
-        """The value, its version and who wrote it; `restore` goes back to it."""
-        return self.array, self.version, self.written
+        """The value and its latest write; `restore` goes back to it."""
+        return self.array, self.latest
 
     def restore(self, snapshot: Snapshot) -> None:
         """Be as when the snapshot was taken."""
-        self.array, self.version, self.written = snapshot
+        self.array, latest = snapshot
+        self.latest = Write(latest.version, latest.source)  # another one: this is no array of it
         holder = self.holder()
         if holder is not None:
             holder._value = self.array
@@ -61,10 +84,11 @@ class Storage:
 def write_all(storages: Sequence[Storage], arrays: Sequence[Array], source: Source | None) -> None:
     """`write` for several at once."""
     journal = context.state.journal
+    write = Write(next_number(), source)
     for storage, array in zip(storages, arrays):
         if journal is not None:
             journal.note(storage)
-        storage.array, storage.version, storage.written = array, next_number(), source
+        storage.array, storage.latest = array, write
         holder = storage.holder()
         if holder is not None:
             holder._value = array

@@ -17,10 +17,11 @@ import pytest
 
 import limpid
 from limpid.errors import ArgumentError, RunError
+from limpid.files.durable import write_durably
+from limpid.files.packing import pack, unpack
 from limpid.training.chart import Chart, draw_charts
-from limpid.training.checkpoint import load_checkpoint, save_checkpoint, write_durably
+from limpid.training.checkpoint import load_checkpoint, save_checkpoint
 from limpid.training.metrics import Mean, confusion_table
-from limpid.training.packing import pack, unpack
 
 STATE = {
     "model": {"0.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "scale": np.float64(2.5)},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import limpid
+from tests.compiled import assert_same
 from tests.programs import random_program
 from tests.table import Row
 from tests.test_random_programs import EXACT, Run
@@ -35,8 +36,7 @@ def test_values(row: Row, dtype: str) -> None:
         for found, expected in zip(
             nested(step(*case.point)), nested(case.full(*tensors(case.point))), strict=True
         ):
-            assert found.dtype == expected.dtype
-            np.testing.assert_array_equal(found, expected)
+            assert_same(found, expected)
     assert step.count == 1
 
 

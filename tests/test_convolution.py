@@ -139,7 +139,16 @@ BAD: list[tuple[Any, type[Exception], str]] = [
         ShapeError,
         "lead to -1",
     ),
-    (lambda: F.conv_transpose2d(X, np.zeros((3, 4, 1, 1))), ShapeError, "3 channels"),
+    (
+        lambda: F.conv_transpose2d(X, np.zeros((3, 4, 1, 1))),
+        ShapeError,
+        "^conv_transpose2d: the input has 4 channels, but the weight .* takes 3",
+    ),
+    (
+        lambda: nn.ConvTranspose2d(3, 8, 3)(limpid.zeros((4, 6, 6))),
+        ShapeError,
+        r"^conv_transpose2d: the input has 4 channels, .* \(3, 8, 3, 3\), .* takes 3",
+    ),
     (lambda: F.locally_connected(X, np.zeros((2, 2, 3, 4, 3, 3))), ShapeError, r"\(3, 4\)"),
     (lambda: F.map_conv(X, np.zeros((1, 1, 1)), [(4, 0)], 2), ArgumentError, "channel 4 to 4"),
     (lambda: F.map_conv(X, np.zeros((2, 1, 1)), [(0, 0)], 2), ShapeError, "1 connections"),

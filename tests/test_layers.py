@@ -17,6 +17,7 @@ ORDER = [
     "storage",
     "conversions",
     "tensor",
+    "files",
     "differentiation",
     "ops",
     "transforms",

@@ -8,36 +8,20 @@ import numpy as np
 import pytest
 
 import limpid
-from limpid.compiler.machine.target import Target, native_target
 from limpid.compiler.program.tracing import trace
 from limpid.compiler.program.translation import translate
-from limpid.compiler.program.values import Value, evaluate
+from limpid.compiler.program.values import Value
 from limpid.compiler.program.views import locate, packed, reshaped
-from limpid.compiler.runtime.running import Native
 from limpid.compiler.schedule.stages import NEST, schedule
+from tests.native import agree, close, cut, native, needs_native, numbers, program  # noqa: F401
 from tests.table import ROWS, Row
 from tests.test_table import Case
 
-HOST = native_target()
-pytestmark = pytest.mark.skipif(HOST is None, reason="LIMPID_NATIVE=0, or no llvmlite")
+pytestmark = needs_native
 RECORDABLE = [row for row in ROWS if row.recordable]
 
 
-def native(ends: Any, width: int | None = None) -> Native:
-    assert HOST is not None
-    target = HOST if width is None else Target(HOST.name, HOST.features, width, 4, 2)
-    return Native(ends, target)
-
-
-def close(actual: Any, expected: Any, tolerance: float = 1e-12) -> None:
-    expected = np.asarray(expected)
-    assert actual.shape == expected.shape
-    assert actual.dtype == expected.dtype
-    finite = expected[np.isfinite(expected)] if expected.dtype.kind == "f" else np.zeros(0)
-    scale = max(1.0, float(np.abs(finite).max(initial=0)))
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * scale)
-
-
+@pytest.mark.usefixtures("cut")
 @pytest.mark.parametrize("row", RECORDABLE, ids=[row.id for row in RECORDABLE])
 def test_rows(row: Row) -> None:
     case = Case(row)
@@ -48,24 +32,6 @@ def test_rows(row: Row) -> None:
         found = native(translate(graph).outputs).run([*case.point, *state])
         for actual, value in zip(found, expected, strict=True):
             close(actual, value)
-
-
-def program(forward: Any, *inputs: np.ndarray) -> tuple[Value, ...]:
-    values = [Value("input", x.shape, x.dtype, params={"number": n}) for n, x in enumerate(inputs)]
-    return trace(forward, values, {})
-
-
-def agree(
-    forward: Any, *inputs: np.ndarray, width: int | None = None, tolerance: float = 1e-12
-) -> None:
-    ends = program(forward, *inputs)
-    found = native(ends, width).run(inputs)
-    for actual, expected in zip(found, evaluate(ends, inputs), strict=True):
-        close(actual, expected, tolerance)
-
-
-def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 @pytest.mark.parametrize("width", [8, 16, 32, 64])

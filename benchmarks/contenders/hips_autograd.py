@@ -1,6 +1,7 @@
 """HIPS autograd."""
 
 from collections.abc import Callable
+from typing import Any
 
 import autograd.numpy as np
 from autograd import value_and_grad
@@ -8,7 +9,11 @@ from autograd import value_and_grad
 from benchmarks.workloads import Chain, Network
 
 
-def network(work: Network) -> Callable[[], float]:
+def build(work: Network | Chain) -> Callable[[], Any]:
+    return chain(work) if isinstance(work, Chain) else network(work)
+
+
+def network(work: Network) -> Callable[[], Any]:
     parameters = work.parameters()
     x, labels = work.data()
     rows = np.arange(len(labels))
@@ -25,17 +30,17 @@ def network(work: Network) -> Callable[[], float]:
 
     differentiated = value_and_grad(loss)
 
-    def step() -> float:
+    def step() -> Any:
         value, gradients = differentiated(parameters)
         for (weight, bias), (for_weight, for_bias) in zip(parameters, gradients, strict=True):
             weight -= np.float32(work.rate) * for_weight
             bias -= np.float32(work.rate) * for_bias
-        return float(value)
+        return value
 
     return step
 
 
-def chain(work: Chain) -> Callable[[], float]:
+def chain(work: Chain) -> Callable[[], Any]:
     x, w = work.data()
 
     def total(start: np.ndarray) -> float:
@@ -45,4 +50,4 @@ def chain(work: Chain) -> Callable[[], float]:
         return np.sum(y)
 
     differentiated = value_and_grad(total)
-    return lambda: float(differentiated(x)[0])
+    return lambda: differentiated(x)[0]

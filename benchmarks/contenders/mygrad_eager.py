@@ -9,11 +9,15 @@ from mygrad.nnet.losses import softmax_crossentropy
 from benchmarks.workloads import Chain, Network
 
 
-def network(work: Network) -> Callable[[], float]:
+def build(work: Network | Chain) -> Callable[[], mygrad.Tensor]:
+    return chain(work) if isinstance(work, Chain) else network(work)
+
+
+def network(work: Network) -> Callable[[], mygrad.Tensor]:
     layers = [(mygrad.tensor(w), mygrad.tensor(b)) for w, b in work.parameters()]
     x, labels = work.data()
 
-    def step() -> float:
+    def step() -> mygrad.Tensor:
         y = x
         for i, (weight, bias) in enumerate(layers):
             y = mygrad.matmul(y, weight.T) + bias
@@ -25,22 +29,22 @@ def network(work: Network) -> Callable[[], float]:
             for p in pair:
                 p.data -= np.float32(work.rate) * p.grad
                 p.null_grad()
-        return loss.item()
+        return loss
 
     return step
 
 
-def chain(work: Chain) -> Callable[[], float]:
+def chain(work: Chain) -> Callable[[], mygrad.Tensor]:
     x, w = work.data()
     start = mygrad.tensor(x)
 
-    def step() -> float:
+    def step() -> mygrad.Tensor:
         start.null_grad()
         y = start
         for _ in range(work.operations // 4):
             y = mygrad.sin(mygrad.tanh(y) * w + start)
         total = y.sum()
         total.backward()
-        return total.item()
+        return total
 
     return step

@@ -1,12 +1,9 @@
 """PyTorch, eager, with images laid out channels last (PyTorch has that for images only)."""
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 
-from benchmarks.contenders import torch_eager
-from benchmarks.workloads import Convolutional
+from benchmarks.contenders.torch_models import training_step
 
-
-def windows(work: Convolutional) -> Callable[[], float]:
-    return torch_eager.windows(work, torch.channels_last)
+build = partial(training_step, layout=torch.channels_last)

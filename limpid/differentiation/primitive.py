@@ -26,6 +26,7 @@ class Primitive:
     # jvp_all(tangents by operand number, y, *operands, **params) → tangent of y
     vjp_all: Callable[..., Any] | None = None
     jvp_all: Callable[..., Any] | None = None
+    inline: str | None = None  # the param that holds a graph, if the primitive is just that graph
     partial_upstream = False  # whether vjp_all is given None, not zeros, where nothing came
 
     def __init__(
@@ -47,6 +48,7 @@ class Primitive:
         operands: tuple[str, ...] | None = None,
         lower: Callable[..., Any] | None = None,
         native: Callable[..., Any] | None = None,
+        valid: Callable[..., Any] | None = None,
         doc: str | None = None,
         registered: bool = True,
     ):
@@ -68,7 +70,10 @@ class Primitive:
         self.gate = gate
         self.numeric = numeric
         self.outputs = outputs
-        self.native = native  # the forward in plain steps, for native code, where it uses tricks
+        # For native code: the forward in plain steps, where it uses tricks; and, where it raises
+        # for some values, plain steps on the same operands to a truth (0-d): whether it will not.
+        self.native = native
+        self.valid = valid
         self.lower = lower  # `lower(*specs, **params)` → the contractions that it is, where it is
         self.__name__ = name
         self.__doc__ = doc or (f"`{name}`: {math}" if math else None)

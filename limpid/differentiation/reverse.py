@@ -44,10 +44,13 @@ def reverse(
         if y.node is not None and (active is None or y.node in active):
             _accumulate(gradients, y.node, y.index, seed)
     ends = set(wanted or ())
+    trail = context.state.trail if recording else None
     for node in reversed(nodes):
         if node not in gradients:
             continue
         g = gradients.pop(node)
+        if trail is not None:
+            trail.note_gradient(node, g)
         if not node.inputs or node in ends:
             finished[node] = g
             continue

@@ -26,6 +26,7 @@ class State:
         "passes",
         "recorder",
         "scope",
+        "trail",
         "transforming",
     )
 
@@ -38,6 +39,7 @@ class State:
         self.recorder: Any = None  # limpid.transforms.recording.Recorder while one is active
         self.journal: Any = None  # limpid.storage.Journal while writes are noted
         self.passes: Any = None  # limpid.transforms.passes.Passes while passes are counted
+        self.trail: Any = None  # limpid.compiler.steps.trail.Trail while a step is recorded
         self.transforming = 0  # how many functional transforms are running
 
 

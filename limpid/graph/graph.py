@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from limpid.errors import LINE, GraphError, LimpidError
@@ -20,13 +21,14 @@ class Graph:
     `inputs` and `slots` map names to leaf nodes; `writes` maps names of slots to the references
     whose values they take when the graph has run; `outputs` are references. A reference is a
     (node, output number) pair or a constant. `nodes` holds everything but the leaves, oldest
-    first.
+    first. `titles` say what the outputs are, for people; they may be left out.
     """
 
     inputs: Mapping[str, Node]
     outputs: tuple[Reference, ...]
     slots: Mapping[str, Node] = field(default_factory=dict)
     writes: Mapping[str, Reference] = field(default_factory=dict)
+    titles: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +59,8 @@ class Graph:
     def names(self) -> dict[Node, str]:
         """A name for every node: those of inputs and slots, `v1`, `v2`, … for the others."""
         named = {node: name for name, node in (*self.inputs.items(), *self.slots.items())}
-        named.update((node, f"v{i}") for i, node in enumerate(self.nodes, 1))
+        names = _unlike(set(named.values()), "v")
+        named.update((node, next(names)) for node in self.nodes)
         return named
 
     def constants(self) -> dict[str, Any]:
@@ -77,7 +80,7 @@ class Graph:
         for x in self._operands():
             if hasattr(x, "shape") and not isinstance(x, Node):
                 found.setdefault(id(x), x)
-        return {f"c{i}": x for i, x in enumerate(found.values(), 1)}
+        return dict(zip(_unlike({*self.inputs, *self.slots}, "c"), found.values()))
 
     def _operands(self) -> Iterator[Any]:
         for node in self.nodes:
@@ -89,7 +92,7 @@ class Graph:
     def __str__(self) -> str:
         from limpid.graph.text import format_graph
 
-        return format_graph(self)
+        return format_graph(self).rstrip()
 
     def check(self) -> None:
         """Raise GraphError unless order, indices and specs are consistent."""
@@ -105,6 +108,11 @@ class Graph:
                 if isinstance(value, Graph):
                     value.check()
             seen.add(node)
+
+
+def _unlike(taken: set[str], letter: str) -> Iterator[str]:
+    """`v1`, `v2`, … without those that are taken."""
+    return (name for name in (f"{letter}{i}" for i in count(1)) if name not in taken)
 
 
 def failure(error: LimpidError, node: Node) -> LimpidError:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import islice
 from opcode import opmap
 from types import CodeType, FrameType
+from typing import Any
 
 import numpy as np
 
@@ -97,17 +98,22 @@ class Location:
 Source = tuple[CodeType, int] | Location  # an instruction, or a place given as such
 
 
-@lru_cache(maxsize=4096)
 def locate(source: Source | None) -> Location | None:
     """The location of a source, with columns where the interpreter kept them."""
     if source is None or isinstance(source, Location):
         return source
     code, instruction = source
+    return _location(code, instruction, code.co_filename)
+
+
+@lru_cache(maxsize=4096)
+def _location(code: CodeType, instruction: int, file: str) -> Location:
+    """The same. Code of another file, but the same text, counts as equal: so the file is asked."""
     line, end_line, column, end_column = next(
         islice(code.co_positions(), max(instruction, 0) // 2, None), (None,) * 4
     )
     line = line or code.co_firstlineno
-    return Location(code.co_filename, line, code.co_qualname, column, end_line or line, end_column)
+    return Location(file, line, code.co_qualname, column, end_line or line, end_column)
 
 
 def describe(source: Source | None) -> str:
@@ -120,25 +126,38 @@ def describe(source: Source | None) -> str:
 
 
 def target_name(source: Source | None) -> str | None:
-    """`q` for the source of `W @ x` in the line `q = W @ x`: the name that a value is given."""
+    """`q` for the source of `W @ x` in `q = W @ x`, and of the whole of `q += x`: what it names."""
     location = locate(source)
     if location is None or location.column is None:
         return None
-    line = linecache.getline(location.file, location.line)
+    last = location.end_line or location.line
+    lines = [linecache.getline(location.file, n) for n in range(location.line, last + 1)]
+    indent = len(lines[0]) - len(lines[0].lstrip())
     try:
-        statement = ast.parse(line.strip()).body
+        statements = ast.parse("".join(lines)[indent:]).body
     except SyntaxError:
         return None
-    indent = len(line) - len(line.lstrip())
-    for part in statement:
-        if (
-            isinstance(part, ast.Assign)
-            and isinstance(part.targets[0], ast.Name)
-            and part.value.col_offset + indent == location.column
-            and part.value.end_col_offset == (location.end_column or 0) - indent
-        ):
-            return part.targets[0].id
+    for statement in statements:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name), *_], value=value):
+                made: Any = value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                made = value
+            case ast.AugAssign(target=ast.Name(id=name)):
+                made = statement
+            case _:
+                continue
+        if _place(made, indent) == (location.column, last - location.line, location.end_column):
+            return name
     return None
+
+
+def _place(part: Any, indent: int) -> tuple[int, int, int]:
+    """First column, further lines and last column of a part, on whose first line was an indent."""
+    if part.lineno > 1:
+        return -1, 0, 0
+    rest = part.end_lineno - 1
+    return part.col_offset + indent, rest, part.end_col_offset + (0 if rest else indent)
 
 
 def operand_names(source: Source | None, count: int, operation: str) -> list[str | None]:

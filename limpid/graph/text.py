@@ -5,14 +5,16 @@ def graph(x: float32[32, 784]):
     v1: float32[784, 32] = permute_dims(fc1.weight, axes=(1, 0))  # train.py:12
     v2: float32[32, 32] = matmul(x, v1)  # train.py:12  fc1
     fc1.weight = v9
-    return v2
+    return (v2,)
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from limpid.graph.source import locate
 
 SELF = "self"
 SMALL = 16  # constants of up to this many elements are written out
+CODE = 72  # columns before comments, where the code leaves room
 
 
 def format_graph(graph: Graph, name: str = "graph", comments: bool = True) -> str:
@@ -33,7 +36,8 @@ def format_graph(graph: Graph, name: str = "graph", comments: bool = True) -> st
 
 
 def _lines(graph: Graph, name: str, comments: bool, prefix: str = "") -> list[str]:
-    names: dict[Node, str] = {n: slot_text(s) for n, s in graph.names().items()}
+    names = graph.names()
+    names.update((node, slot_text(name)) for name, node in graph.slots.items())
     owned = {prefix + c: x for c, x in graph.own_constants().items()}
     constants = {id(x): c for c, x in owned.items()}
     inputs = ", ".join(f"{n}: {_spec_text(x.outputs[0])}" for n, x in graph.inputs.items())
@@ -43,7 +47,10 @@ def _lines(graph: Graph, name: str, comments: bool, prefix: str = "") -> list[st
     for constant, x in owned.items():
         value = repr(x.tolist()) if x.size <= SMALL else "..."
         lines.append(f"    {constant}: constant[{_spec_text(spec_of(x))}] = {value}")
+    passes = _passes(graph.nodes) if comments else {}
     for node in graph.nodes:
+        if node in passes:
+            lines.append(f"    # {passes[node]}")
         for key, value in node.params.items():
             if isinstance(value, Graph):
                 inner = f"{names[node]}_{key}"
@@ -53,16 +60,42 @@ def _lines(graph: Graph, name: str, comments: bool, prefix: str = "") -> list[st
     for slot, reference in graph.writes.items():
         lines.append(f"    {slot_text(slot)} = {_operand(reference, names, constants)}")
     results = [_operand(reference, names, constants) for reference in graph.outputs]
+    if comments and any(graph.titles):
+        return lines + _titled(results, graph.titles)
     comma = "," if len(results) == 1 else ""
     lines.append(f"    return ({', '.join(results)}{comma})")
     return lines
+
+
+def _titled(results: Sequence[str], titles: Sequence[str]) -> list[str]:
+    """The results, each on a line that says what it is."""
+    width = max(map(len, results)) + 1
+    pairs = zip(results, titles, strict=True)
+    lines = [
+        f"        {x + ',':{width}}  # {title}" if title else f"        {x}," for x, title in pairs
+    ]
+    return ["    return (", *lines, "    )"]
+
+
+def _passes(nodes: Sequence[Node]) -> dict[Node, str]:
+    """Where forward and backward passes begin, if there is a backward pass."""
+    if all(node.origin is None for node in nodes):
+        return {}
+    found: dict[Node, str] = {}
+    before, forward = None, "forward"
+    for node in nodes:
+        backward = node.origin is not None
+        if backward is not before:
+            found[node] = "backward" if backward else forward
+            before, forward = backward, "after the backward pass"
+    return found
 
 
 def _node_line(
     node: Node, names: Mapping[Node, str], constants: Mapping[int, str], comments: bool
 ) -> str:
     specs = ", ".join(map(_spec_text, node.outputs))
-    spec = specs if len(node.outputs) == 1 else f"({specs},)" if node.outputs else "()"
+    spec = specs if len(node.outputs) == 1 else f"({specs})"
     arguments = [
         _operand((x, i) if type(x) is Node else x, names, constants)
         for x, i in zip(node.inputs, node.indices, strict=True)
@@ -72,7 +105,11 @@ def _node_line(
         for key, value in node.params.items()
     ]
     line = f"{names[node]}: {spec} = {node.op.name}({', '.join(arguments)})"
-    return line + _comment(node, names) if comments else line
+    return _with_comment(line, _comment(node, names)) if comments else line
+
+
+def _with_comment(line: str, comment: str) -> str:
+    return f"{line:{CODE}}  # {comment}" if comment else line
 
 
 def _comment(node: Node, names: Mapping[Node, str]) -> str:
@@ -83,7 +120,7 @@ def _comment(node: Node, names: Mapping[Node, str]) -> str:
     if node.origin is not None:
         forward = names.get(node.origin.node, node.origin.node.op.name)
         parts.append(f"{node.origin.role} of {forward}, argument {node.origin.argument}")
-    return f"  # {'  '.join(parts)}" if parts else ""
+    return "  ".join(parts)
 
 
 def _operand(x: Any, names: Mapping[Node, str], constants: Mapping[int, str]) -> str:
@@ -102,12 +139,42 @@ def _spec_text(spec: Spec) -> str:
 def slot_text(name: str) -> str:
     """A slot's name as a Python target: `blocks.3.weight` becomes `blocks[3].weight`.
 
-    A name that begins with a number is one of a module without a name: `self[3].weight`.
+    A name that begins with something that is no name in Python is one of a module without a name:
+    `self[3].weight`, `self['a-b'].weight`.
     """
     first, *rest = name.split(".")
-    if first.isdigit():
+    if first == SELF or not _is_name(first):
         first, rest = SELF, [first, *rest]
-    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in rest)
+    return first + "".join(_access(part) for part in rest)
+
+
+def _access(part: str) -> str:
+    if _is_name(part):
+        return f".{part}"
+    return f"[{part}]" if part.isdecimal() and str(int(part)) == part else f"[{part!r}]"
+
+
+def _is_name(part: str) -> bool:
+    """Whether Python's parser gives it back as it is."""
+    plain = part.isascii() or normalize("NFKC", part) == part
+    return plain and part.isidentifier() and not iskeyword(part)
+
+
+def _slot_name(target: ast.expr) -> str:
+    """The name of a slot from what `slot_text` made of it."""
+    parts: list[str] = []
+    while not isinstance(target, ast.Name):
+        match target:
+            case ast.Attribute(value=inner, attr=part):
+                parts.append(part)
+            case ast.Subscript(value=inner, slice=ast.Constant(value=key)):
+                parts.append(str(key))
+            case _:
+                raise GraphError(f"not the name of a slot: {ast.unparse(target)}")
+        target = inner
+    if target.id != SELF or not parts:
+        parts.append(target.id)
+    return ".".join(reversed(parts))
 
 
 def parse_graph(text: str, constants: Mapping[str, Any] | None = None) -> Graph:
@@ -199,7 +266,7 @@ class _Parser:
         return Node(op, inputs, indices, params or NO_PARAMS, outputs, "", None, None, open_)
 
     def _param(self, value: ast.expr) -> Any:
-        if isinstance(value, ast.Name) and value.id in self.values:
+        if isinstance(value, ast.Name) and isinstance(self.values.get(value.id), Graph):
             return self.values[value.id]
         return _literal(value)
 
@@ -231,10 +298,6 @@ def _literal(expression: Any) -> Any:
         return ast.literal_eval(expression)
     except ValueError:
         raise GraphError(f"not defined in the graph's text: {ast.unparse(expression)}") from None
-
-
-def _slot_name(target: ast.expr) -> str:
-    return ast.unparse(target).replace("[", ".").replace("]", "").removeprefix(f"{SELF}.")
 
 
 def _specs(annotation: ast.expr) -> tuple[Spec, ...]:

@@ -69,7 +69,10 @@ class Module(Branch):
             state.scope = f"{before}.{entry[1]}" if before else entry[1]
         state.module = self
         try:
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
+            if state.trail is not None:
+                state.trail.note_result(self, before, result)
+            return result
         except RETOLD as error:
             raise retold(error, type(self).__name__) from None
         finally:

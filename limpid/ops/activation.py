@@ -22,6 +22,7 @@ from limpid.ops.comparison import held
 from limpid.ops.constant import typed
 from limpid.ops.elementary import abs, exp, tanh
 from limpid.ops.layout import reshape
+from limpid.ops.plain.functions import array_of
 from limpid.ops.reduce import max
 from limpid.ops.special import erfc
 from limpid.tensor import operand
@@ -71,7 +72,7 @@ _hard_tanh = _function(
 
 
 def _soft_sign(x: Any) -> Any:
-    x = np.asarray(x)
+    x = array_of(x)
     if x.dtype.kind == "f":  # the largest number for ∞, lest ∞/∞
         x = held(x, np.finfo(x.dtype).min, np.finfo(x.dtype).max)
     return x / (1 + np.abs(x))
@@ -122,7 +123,7 @@ _gelu = _function(
 )
 _gelu_tanh = _function(
     "gelu_tanh",
-    lambda x: np.maximum(x, GONE) * _logistic(_gelu_argument(np.asarray(x))),
+    lambda x: np.maximum(x, GONE) * _logistic(_gelu_argument(array_of(x))),
     local=[lambda y, x: _gelu_tanh_slope(x, sigmoid(_gelu_argument(x)))],
     math=r"\tfrac12 {x} (1 + \tanh(\sqrt{2/\pi} ({x} + 0.044715 {x}^3)))",
 )

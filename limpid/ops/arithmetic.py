@@ -74,7 +74,7 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
 
     (a − b)·c + b on the bit patterns, in integers that wrap around, gives exactly a or b.
     """
-    if np.size(condition) < LARGE or condition.dtype != bool:
+    if type(condition) is not np.ndarray or condition.size < LARGE or condition.dtype != bool:
         return np.where(condition, a, b)
     dtype = np.result_type(a, b)
     bits = _BITS.get(dtype.itemsize)
@@ -97,7 +97,6 @@ _where = elementwise(
     ],
     math=r"\begin{cases} {a} & {condition} \\ {b} & \text{else} \end{cases}",
     operands=("condition", "a", "b"),
-    native=np.where,
 )
 
 

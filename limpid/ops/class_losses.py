@@ -18,6 +18,7 @@ from limpid.graph.node import Array, Spec
 from limpid.graph.registry import primitives
 from limpid.ops.arithmetic import where
 from limpid.ops.layout import reshape
+from limpid.ops.plain import classes
 from limpid.ops.reduce import sum
 from limpid.ops.softmax import log_softmax, softmax
 from limpid.ops.targets import (
@@ -50,6 +51,12 @@ def _loss_relation(
     return Relation((labels, kept, *[("class",)] * len(weight)), (output,))
 
 
+def _labels_valid(
+    x: Any, target: Any, *weight: Any, axis: int, ignore_index: int | None, **_: Any
+) -> Any:
+    return classes.labels_valid(target, x.shape[axis], ignore_index)
+
+
 def _along_classes(g: Any, x: Any, axis: int, reduction: str) -> Any:
     """A gradient of the loss with an axis of extent 1 for the classes."""
     if reduction != "none":
@@ -76,8 +83,8 @@ def _cross_entropy(
 ) -> Any:
     check_target(x, target, weight, axis)
     rows = rows_of(x, axis)
-    classes = rows.shape[1]
-    index, weights, total = row_weights(target, weight, classes, ignore_index, x.dtype)
+    count = rows.shape[1]
+    index, weights, total = row_weights(target, weight, count, ignore_index, x.dtype)
     shifted = rows - np.maximum.reduce(rows, axis=1, keepdims=True)
     log_sum = np.log(np.add.reduce(np.exp(shifted), axis=1))
     losses = log_sum - shifted[np.arange(index.size), index]
@@ -86,9 +93,9 @@ def _cross_entropy(
     if label_smoothing:
         spread = log_sum[:, None] - shifted
         spread = spread @ weight[0].astype(x.dtype) if weight else np.add.reduce(spread, axis=1)
-        valid = read_classes(target, classes, ignore_index)[1]
+        valid = read_classes(target, count, ignore_index)[1]
         spread = spread if valid is None else np.where(valid, spread, 0)
-        losses = (1.0 - label_smoothing) * losses + (label_smoothing / classes) * spread
+        losses = (1.0 - label_smoothing) * losses + (label_smoothing / count) * spread
     return reduce_rows(losses, total, reduction, target.shape)
 
 
@@ -121,6 +128,8 @@ cross_entropy: Primitive = general(
     relation=_loss_relation,
     math=r"-\log \mathrm{softmax}({x})_{{target}}",
     numeric="any",
+    native=classes.cross_entropy,
+    valid=_labels_valid,
 )
 
 
@@ -178,6 +187,7 @@ soft_cross_entropy: Primitive = general(
     relation=_soft_relation,
     math=r"-\sum {q} \log \mathrm{softmax}({x})",
     numeric="float",
+    native=classes.soft_cross_entropy,
 )
 
 
@@ -220,6 +230,8 @@ nll: Primitive = linear(
     relation=_loss_relation,
     math="-{x}_{{target}}",
     numeric="any",
+    native=classes.nll,
+    valid=_labels_valid,
 )
 
 
@@ -286,4 +298,6 @@ multi_hinge: Primitive = general(
     math=r"\sum_{j \ne {target}} \max(0, {x}_j - {x}_{{target}} + 1)",
     kink="0 where a score lies exactly at the margin",
     numeric="any",
+    native=classes.multi_hinge,
+    valid=lambda x, target, **params: classes.labels_valid(target, x.shape[-1], None),
 )

@@ -222,6 +222,24 @@ def _contracted(a: Any, b: Any, *, subscripts: str) -> Any:
     return how.run(a, b)
 
 
+def _plainly(a: Any, b: Any, *, subscripts: str) -> Any:
+    """Products that nothing is summed of, and dot products; others are contractions."""
+    left, right, out = terms(subscripts)
+    summed = [label for label in left if label not in out]
+    if summed and any((n in left) != (n in right) for n in out):
+        return NotImplemented
+    labels = [*out, *summed]
+    product = _spread(a, left, labels) * _spread(b, right, labels)
+    return product.sum(tuple(range(len(out), len(labels)))) if summed else product
+
+
+def _spread(x: Any, own: str, labels: list[str]) -> Any:
+    """The axes of an operand in the order of all labels, with extent 1 where it has none."""
+    x = x.transpose([own.index(label) for label in labels if label in own])
+    rest = iter(x.shape)
+    return x.reshape([next(rest) if label in own else 1 for label in labels])
+
+
 def _extents(subscripts: str, *shapes: Shape) -> dict[str, int]:
     """The extent of each label; ShapeError where it has two."""
     *operands, _ = terms(subscripts)
@@ -262,6 +280,7 @@ contract: Primitive = bilinear(
     shape=_contracted_shape,
     relation=_contracted_relation,
     lower=lower_labelled(_contracted_relation),
+    native=_plainly,
     math=r"\mathrm{einsum}({a}, {b})",
     doc="""Einsum of two operands: each label is in two or three of the terms, once in each.
 

@@ -23,6 +23,7 @@ from limpid.ops.arithmetic import where
 from limpid.ops.axes import normal_axis
 from limpid.ops.elementary import exp
 from limpid.ops.layout import broadcast_to, reshape
+from limpid.ops.plain.functions import recurrence
 from limpid.ops.precision import counted, floating, floats, widened
 from limpid.tensor import Tensor, operand, to_array
 
@@ -88,6 +89,12 @@ def _recur(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
     return h
 
 
+def _recur_plainly(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
+    if not reverse:
+        return recurrence(a, b, axis=axis)
+    return np.flip(recurrence(np.flip(a, axis), np.flip(b, axis), axis=axis), axis)
+
+
 def _recur_floats(a: list[float], b: list[float]) -> list[float]:
     """The same for one column, where a Python number costs less than an array of one."""
     h = b[0]
@@ -130,13 +137,14 @@ _recurrence: Primitive = general(
     shape=lambda a, b, *, axis, reverse: Spec(b.shape, result_type([a.dtype, b.dtype])),
     relation=_mixed,
     math="h_t = {a}_t h_{t-1} + {b}_t",
+    native=_recur_plainly,
 )
 
 
 def _multiply_on(x: Array, *, axis: int, reverse: bool, exclusive: bool) -> Array:
     if not exclusive or not x.shape[axis]:
         return _run(np.multiply.accumulate, x, axis, reverse)
-    y = np.ones(x.shape, counted(dtype_of(x.dtype)).storage)
+    y = np.ones_like(x, counted(dtype_of(x.dtype)).storage)
     lead = (slice(None),) * axis
     early, late = slice(None, -1), slice(1, None)
     if reverse:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from limpid.ops.blocks import blockwise, polynomial
+from limpid.ops.plain.functions import traceable
 
 # erf(x)/x in x², |x| ≤ 1
 NEAR = (
@@ -87,7 +88,8 @@ LOWER_SINGLE = (
 )
 
 
-@blockwise
+@traceable
+@blockwise()
 def erf(x: Any) -> Any:
     """2/√π ∫₀ˣ exp(−t²) dt."""
     if x.dtype != np.float64:
@@ -101,7 +103,8 @@ def erf(x: Any) -> Any:
     return y
 
 
-@blockwise
+@traceable
+@blockwise()
 def erfc(x: Any) -> Any:
     """1 − erf(x), with all its digits where erf(x) is near 1."""
     if x.dtype != np.float64:

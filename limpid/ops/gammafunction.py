@@ -117,33 +117,55 @@ BERNOULLI = (
 TERMS = 12  # of the zeta series that are added before that formula takes over
 
 
-@blockwise
+def _lgamma_plainly(x: Any) -> Any:
+    x = x.astype(np.float64)
+    reflected = x < -0.25
+    z = np.where(reflected, -x, x)
+    shifted = z < SMALL
+    y = _lgamma_near(z, shifted)
+    y = np.where(shifted, y - np.log(np.abs(z)), y)
+    y = np.where(z > LARGE, _lgamma_far(z), y) + 0.0
+    return np.where(reflected, _lgamma_reflected(x, y), y)
+
+
+@blockwise(_lgamma_plainly)
 def lgamma(x: Any) -> Any:
     """The logarithm of |Γ(x)|; +∞ at 0, −1, −2, … and ±∞."""
     x = x.astype(np.float64)
     reflected = x < -0.25
     y = _lgamma_right(np.where(reflected, -x, x))
     if reflected.any():
-        z = x[reflected]
-        # Γ(x)·Γ(−x) = −π / (x·sin πx); the sine of a reduced argument has all its digits
-        sine = np.abs(np.sin(np.pi * _from_nearest(z)))
-        y[reflected] = np.where(sine == 0, np.inf, np.log(np.pi / (-z * sine)) - y[reflected])
+        y[reflected] = _lgamma_reflected(x[reflected], y[reflected])
     return y
+
+
+def _lgamma_reflected(x: Any, y: Any) -> Any:
+    """At x < 0 from y at −x: Γ(x)·Γ(−x) = −π / (x·sin πx)."""
+    sine = np.abs(np.sin(np.pi * _from_nearest(x)))  # the argument is reduced: all digits are right
+    return np.where(sine == 0, np.inf, np.log(np.pi / (-x * sine)) - y)
 
 
 def _lgamma_right(x: Any) -> Any:
     """The logarithm of |Γ| for x ≥ −¼."""
     shifted = x < SMALL  # log Γ(x) = log Γ(1 + x) − log x
-    u = np.minimum(np.where(shifted, x, x - 1), LARGE - 1)
-    y = u * (u - 1) * (polynomial(LOG_GAMMA_UPPER, u) / polynomial(LOG_GAMMA_LOWER, u))
+    y = _lgamma_near(x, shifted)
     y[shifted] -= np.log(np.abs(x[shifted]))
     far = x > LARGE
     if far.any():
-        z = x[far]
-        log_less_one = np.log1p(((z - E) - E_REST) / E)  # exact to the last digits beside e
-        rest = polynomial(LOG_GAMMA_FAR, 1 / (z * z)) / z
-        y[far] = (z - 0.5) * log_less_one + (HALF_LOG_2PI - 0.5 + rest)
+        y[far] = _lgamma_far(x[far])
     return y + 0.0  # no negative zero at 1
+
+
+def _lgamma_near(x: Any, shifted: Any) -> Any:
+    """For x ≤ 2½; of x + 1 where it is shifted."""
+    u = np.minimum(np.where(shifted, x, x - 1), LARGE - 1)
+    return u * (u - 1) * (polynomial(LOG_GAMMA_UPPER, u) / polynomial(LOG_GAMMA_LOWER, u))
+
+
+def _lgamma_far(x: Any) -> Any:
+    log_less_one = np.log1p(((x - E) - E_REST) / E)  # exact to the last digits beside e
+    rest = polynomial(LOG_GAMMA_FAR, 1 / (x * x)) / x
+    return (x - 0.5) * log_less_one + (HALF_LOG_2PI - 0.5 + rest)
 
 
 def _from_nearest(x: Any) -> Any:
@@ -159,7 +181,18 @@ def _cotangent(x: Any) -> Any:
     return np.where(r == 0, np.nan, np.where(steep, 1 / t, np.copysign(t, r)))
 
 
-@blockwise
+def _digamma_plainly(x: Any) -> Any:
+    x = x.astype(np.float64)
+    reflected = x < 0
+    z = np.where(reflected, 1 - x, x)
+    shifted = z < 1
+    y = _digamma_near(z, shifted)
+    y = np.where(shifted, y - 1 / z, y)
+    y = np.where(z > LARGE, _digamma_far(z), y)
+    return np.where(reflected, y - np.pi * _cotangent(x), y)
+
+
+@blockwise(_digamma_plainly)
 def digamma(x: Any) -> Any:
     """ψ(x), the derivative of log Γ; ∓∞ at ±0, NaN at −1, −2, …"""
     x = x.astype(np.float64)
@@ -173,32 +206,59 @@ def digamma(x: Any) -> Any:
 def _digamma_right(x: Any) -> Any:
     """ψ for x ≥ 0."""
     shifted = x < 1  # ψ(x) = ψ(1 + x) − 1/x
-    u = np.minimum(np.where(shifted, x, x - 1), LARGE - 1)
-    y = (u - (ZERO - 1) - ZERO_REST) * (polynomial(DIGAMMA_UPPER, u) / polynomial(DIGAMMA_LOWER, u))
+    y = _digamma_near(x, shifted)
     y[shifted] -= 1 / x[shifted]
     far = x > LARGE
     if far.any():
-        z = x[far]
-        w = 1 / (z * z)
-        y[far] = np.log(z) - (0.5 / z + w * polynomial(DIGAMMA_FAR, w))
+        y[far] = _digamma_far(x[far])
     return y
 
 
-@blockwise
+def _digamma_near(x: Any, shifted: Any) -> Any:
+    """For x ≤ 2½; of x + 1 where it is shifted."""
+    u = np.minimum(np.where(shifted, x, x - 1), LARGE - 1)
+    ratio = polynomial(DIGAMMA_UPPER, u) / polynomial(DIGAMMA_LOWER, u)
+    return (u - (ZERO - 1) - ZERO_REST) * ratio
+
+
+def _digamma_far(x: Any) -> Any:
+    w = 1 / (x * x)
+    return np.log(x) - (0.5 / x + w * polynomial(DIGAMMA_FAR, w))
+
+
+def _polygamma_plainly(x: Any, *, n: int) -> Any:
+    x = x.astype(np.float64)
+    reflected = x < 0
+    y = _polygamma_right(np.where(reflected, 1 - x, x), n)
+    return np.where(reflected, _polygamma_reflected(x, y, n), y)
+
+
+@blockwise(_polygamma_plainly)
 def polygamma(x: Any, *, n: int) -> Any:
     """ψ⁽ⁿ⁾(x) for n ≥ 1; (−1)ⁿ⁺¹·∞ at 0, −1, −2, …"""
     x = x.astype(np.float64)
-    sign = -1.0 if n % 2 == 0 else 1.0
-    factorial = math.gamma(n + 1)
     reflected = x < 0
-    y = sign * factorial * _zeta(n + 1, np.where(reflected, 1 - x, x))
+    y = _polygamma_right(np.where(reflected, 1 - x, x), n)
     if reflected.any():
-        # (−1)ⁿ·ψ⁽ⁿ⁾(1 − x) − ψ⁽ⁿ⁾(x) = dⁿ/dxⁿ π·cot πx
-        cotangent = _cotangent(x[reflected])
-        derivative = math.pi ** (n + 1) * polynomial(_cotangent_derivative(n), cotangent)
-        at_pole = np.isnan(cotangent) & ~np.isnan(x[reflected])
-        y[reflected] = np.where(at_pole, sign * np.inf, -sign * y[reflected] - derivative)
+        y[reflected] = _polygamma_reflected(x[reflected], y[reflected], n)
     return y
+
+
+def _polygamma_right(x: Any, n: int) -> Any:
+    """For x ≥ 0."""
+    return _sign(n) * math.gamma(n + 1) * _zeta(n + 1, x)
+
+
+def _sign(n: int) -> float:
+    return -1.0 if n % 2 == 0 else 1.0
+
+
+def _polygamma_reflected(x: Any, y: Any, n: int) -> Any:
+    """At x from y at 1 − x: (−1)ⁿ·ψ⁽ⁿ⁾(1 − x) − ψ⁽ⁿ⁾(x) = dⁿ/dxⁿ π·cot πx."""
+    cotangent = _cotangent(x)
+    derivative = math.pi ** (n + 1) * polynomial(_cotangent_derivative(n), cotangent)
+    at_pole = np.isnan(cotangent) & ~np.isnan(x)
+    return np.where(at_pole, _sign(n) * np.inf, -_sign(n) * y - derivative)
 
 
 def _zeta(s: int, x: Any) -> Any:

@@ -18,6 +18,7 @@ from limpid.ops.axes import normal_axis
 from limpid.ops.index import get_item
 from limpid.ops.key import range_error
 from limpid.ops.layout import broadcast_to, reshape
+from limpid.ops.plain.functions import between, inside, scatter_along
 from limpid.tensor import Tensor, operand
 
 
@@ -55,6 +56,8 @@ _take_along_axis = linear(
     relation=lambda x, indices, *, axis: along_relation(x.ndim, (axis,), "moved", operands=2),
     numeric="any",
     math="{x}[{indices}]",
+    native=lambda x, indices, *, axis: np.take_along_axis(x, indices, axis),
+    valid=lambda x, indices, *, axis: inside(indices, x.shape[axis]),
 )
 
 
@@ -89,6 +92,10 @@ _scatter_add = linear(
     ),
     numeric="any",
     math=r"\mathrm{scatter}({values})",
+    native=lambda values, indices, *, axis, extent: scatter_along(
+        values, indices, axis=axis, extent=extent
+    ),
+    valid=lambda values, indices, *, axis, extent: inside(indices, extent),
 )
 
 
@@ -114,6 +121,10 @@ _one_hot = general(
     ),
     numeric="any",
     math=r"e_{{indices}}",
+    native=lambda indices, *, classes, dtype: (
+        indices[..., None].astype(np.int64) == np.arange(classes)
+    ).astype(as_dtype(dtype).storage),
+    valid=lambda indices, *, classes, dtype: between(indices, 0, classes),
 )
 
 

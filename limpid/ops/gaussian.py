@@ -83,18 +83,19 @@ def lower_quantile(p: Array) -> Array:
 def _chunk(p: Array) -> Array:
     centre, tail, far = SINGLE if p.dtype == np.float32 else DOUBLE
     q = 0.5 - p
-    z = q * _rational(centre, CENTRE**2 - q * q)
+    z = q * rational(centre, CENTRE**2 - q * q)
     outside = np.flatnonzero(q > CENTRE)
     if outside.size:
         r = np.sqrt(-log(p[outside]))
-        z[outside] = _rational(tail, r - 1.6)
+        z[outside] = rational(tail, r - 1.6)
         beyond = r > FAR
         if beyond.any():
-            z[outside[beyond]] = _rational(far, r[beyond] - FAR)
+            z[outside[beyond]] = rational(far, r[beyond] - FAR)
     return z
 
 
-def _rational(coefficients: Rational, x: Array) -> Array:
+def rational(coefficients: Rational, x: Array) -> Array:
+    """The quotient of two polynomials."""
     above, below = coefficients
     return _polynomial(above, x) / _polynomial(below, x)
 

@@ -16,6 +16,7 @@ from limpid.graph.node import Array, Leaf, Spec
 from limpid.graph.source import capture, describe
 from limpid.ops.arithmetic import add
 from limpid.ops.philox import block_count, blocks, words
+from limpid.ops.plain import random as plain
 from limpid.ops.state import assign
 from limpid.tensor import Buffer
 
@@ -41,6 +42,7 @@ random_bits = general(
     vjp=[None],
     shape=lambda state, *, shape, width: Spec(shape, uint32 if width == 32 else uint64),
     numeric="any",
+    native=plain.bits,
     math=r"\mathrm{Philox}({state})",
 )
 

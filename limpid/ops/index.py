@@ -6,6 +6,7 @@ indices are operands. A mask becomes the positions where it is true.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from limpid.graph.registry import operation
 from limpid.ops.arithmetic import where
 from limpid.ops.cast import astype
 from limpid.ops.key import (
+    FULL,
     HOLE,
     Layout,
     Shape,
@@ -30,14 +32,16 @@ from limpid.ops.key import (
     key_layout,
     numpy_key,
     split_key,
+    walk,
 )
 from limpid.ops.layout import broadcast_to, reshape
+from limpid.ops.plain.functions import inside
 from limpid.tensor import Tensor, operand, to_array
 
 CHUNK = 1 << 18  # elements added at once, which bounds the memory that their places take
 
 
-def _layout(x: Spec | Shape, key: Static, arrays: tuple[Spec, ...]) -> Layout:
+def _layout(x: Spec | Shape, key: Static, arrays: tuple[Any, ...]) -> Layout:
     return key_layout(x.shape if isinstance(x, Spec) else x, key, [a.shape for a in arrays])
 
 
@@ -68,6 +72,7 @@ _get_item = linear(
     relation=_read_relation,
     numeric="any",
     math="{x}[i]",
+    valid=lambda x, *arrays, key: _in_range(x.shape, key, arrays),
 )
 
 
@@ -94,6 +99,25 @@ def _add_rows(out: Array, arrays: tuple[Array, ...], g: Array) -> None:
         np.add.at(out.reshape(-1), places.reshape(-1), given[start : start + step].reshape(-1))
 
 
+def _add_plainly(g: Array, *arrays: Array, key: Static, shape: Shape) -> Array:
+    out = np.zeros_like(g, shape=shape)
+    if arrays:
+        np.add.at(out, numpy_key(key, arrays), g)
+    else:
+        out[numpy_key(key, ())] = g
+    return out
+
+
+def _in_range(shape: Shape, key: Static, arrays: tuple[Array, ...]) -> Any:
+    """Whether all indices are within their axes."""
+    rest = iter(arrays)
+    found: Any = np.True_
+    for part, axis in walk(key, len(shape)):
+        if part == HOLE and axis is not None:
+            found = found & inside(next(rest), shape[axis])
+    return found
+
+
 def _add_relation(g: Spec, *arrays: Spec, key: Static, shape: Shape) -> Relation:
     layout = _layout(shape, key, arrays)
     labels = _labels(layout, len(shape))
@@ -109,6 +133,8 @@ _add_at = linear(
     relation=_add_relation,
     numeric="any",
     math=r"\mathrm{scatter}({g})",
+    native=_add_plainly,
+    valid=lambda g, *arrays, key, shape: _in_range(shape, key, arrays),
 )
 
 
@@ -167,6 +193,7 @@ _set_item: Primitive = linear(
     relation=_replace_relation,
     numeric="any",
     math="{x}[i] := {value}",
+    valid=lambda x, value, *arrays, key: _in_range(x.shape, key, arrays),
 )
 
 
@@ -178,10 +205,25 @@ def _last(*arrays: Array, key: Static, shape: Shape) -> Array:
     return owner[numpy_key(key, arrays)] == numbers
 
 
+def _plainly_last(*arrays: Array, key: Static, shape: Shape) -> Array:
+    """The same for one index of the axes that are sliced, since all are alike."""
+    sliced = {axis for part, axis in walk(key, len(shape)) if type(part) is tuple}
+    thin = tuple([1 if axis in sliced else n for axis, n in enumerate(shape)])
+    whole = tuple([FULL if type(part) is tuple else part for part in key])
+    made = _layout(thin, whole, arrays).shape
+    numbers = np.arange(prod(made)).reshape(made)
+    owner = np.zeros_like(arrays[0], np.int64, shape=thin)
+    owner[numpy_key(whole, arrays)] = numbers
+    found = owner[numpy_key(whole, arrays)] == numbers
+    return np.broadcast_to(found, _layout(shape, key, arrays).shape)
+
+
 _is_last = general(
     "is_last",
     _last,
     vjp=[None],
+    native=_plainly_last,
+    valid=lambda *arrays, key, shape: _in_range(shape, key, arrays),
     shape=lambda *arrays, key, shape: Spec(_layout(shape, key, arrays).shape, bool_),
     numeric="any",
     math=r"\mathrm{last}({arrays})",

@@ -100,7 +100,8 @@ _split = linear(
 
 
 def _unstacked(x: Array, *, axis: int) -> tuple[Array, ...]:
-    return tuple([np.asarray(part) for part in np.moveaxis(x, axis, 0)])
+    moved = np.moveaxis(x, axis, 0)
+    return tuple([moved[i, ...] for i in range(len(moved))])
 
 
 def _unstack_relation(x: Spec, *, axis: int) -> Relation:

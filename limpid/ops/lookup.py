@@ -11,6 +11,8 @@ from limpid.differentiation.relation import Relation, elementwise_relation
 from limpid.errors import ArgumentError, ShapeError
 from limpid.graph.dtype import int64
 from limpid.graph.node import Array, Spec
+from limpid.ops.plain import lookup as plain
+from limpid.ops.plain.functions import between
 from limpid.ops.sparse import check_places, chunks, run_starts
 
 
@@ -29,6 +31,8 @@ row_numbers = general(
     vjp=[None],
     shape=lambda sizes, *, count: Spec((count,), int64),
     numeric="any",
+    native=plain.row_numbers,
+    valid=lambda sizes, *, count: plain.sizes_valid(sizes, count),
     math=r"\mathrm{rows}({sizes})",
 )
 
@@ -46,6 +50,8 @@ occurrences = general(
     vjp=[None],
     shape=lambda indices, *, count: Spec((count,), int64),
     numeric="any",
+    native=plain.occurrences,
+    valid=lambda indices, *, count: between(indices, -1, count),
     math=r"\#({indices})",
 )
 
@@ -87,6 +93,8 @@ largest_at = general(
         (("place",), *[tuple(f"item{i}" for i in range(indices.ndim))] * 2), (("place",),)
     ),
     numeric="any",
+    native=plain.largest_at,
+    valid=lambda x, indices, values: between(indices, -1, x.shape[0]),
     math=r"\max({x}, {values})",
 )
 
@@ -125,5 +133,9 @@ bag_argmax = general(
         (("row", "width"), ("item",), ("item",)), (("bag", "width"),)
     ),
     numeric="any",
+    native=plain.bag_argmax,
+    valid=lambda table, bags, indices, *, count: plain.places_valid(
+        bags, indices, count, table.shape[0]
+    ),
     math=r"\mathrm{argmax}({table}_{{indices}})",
 )

@@ -76,8 +76,12 @@ LEAST_LOG = -100.0  # as in PyTorch: log 0 counts as −100, so that 0·log 0 an
 def _bce(p: Any, target: Any) -> Any:
     _check_probabilities(np.asarray(p))
     with np.errstate(divide="ignore"):
-        yes, no = np.log(p), np.log1p(-p)
-    return -(target * np.maximum(yes, LEAST_LOG) + (1 - target) * np.maximum(no, LEAST_LOG))
+        return _bce_plainly(p, target)
+
+
+def _bce_plainly(p: Any, target: Any) -> Any:
+    yes, no = np.maximum(np.log(p), LEAST_LOG), np.maximum(np.log1p(-p), LEAST_LOG)
+    return -(target * yes + (1 - target) * no)
 
 
 def _log_odds(p: Any) -> Any:
@@ -96,6 +100,8 @@ binary_cross_entropy = elementwise(
     domain=lambda p, target: (p >= 0) & (p <= 1),
     smooth=lambda p, target: (p > 0) & (p < 1),
     numeric="float",
+    native=_bce_plainly,
+    valid=lambda p, target: np.logical_not((p < 0) | (p > 1)).all(),
 )
 
 

@@ -24,6 +24,7 @@ from limpid.ops.cast import astype
 from limpid.ops.contract import contract
 from limpid.ops.elementary import sqrt
 from limpid.ops.layout import reshape
+from limpid.ops.plain import normalization as plain
 from limpid.ops.power import power
 from limpid.ops.precision import floating, floats
 from limpid.ops.reduce import Axes, reduced_shape, sum
@@ -186,6 +187,7 @@ _standardize: Primitive = general(
     numeric="float",
     math=r"{weight} ({x} - \mu) / \sqrt{\sigma^2 + \varepsilon} + {bias}",
     smooth=lambda x, weight, bias, *, axis, eps: _deviations(x, axis)[2] + eps > 0,
+    native=plain.standardized,
 )
 _standardize.partial_upstream = True
 
@@ -229,6 +231,7 @@ _window_sum: Primitive = linear(
     ),
     shape=lambda x, *, axis, before, after: x,
     relation=lambda x, *, axis, before, after: along_relation(x.ndim, (axis,), "mixed"),
+    native=plain.sums_along,
     math=r"\sum_{|j - i| \le w} {x}_j",
 )
 
@@ -276,6 +279,7 @@ _local_response: Primitive = general(
     relation=lambda x, *, axis, **params: along_relation(x.ndim, (axis,), "mixed", outputs=2),
     outputs=2,
     numeric="float",
+    native=plain.local_response,
     math=r"{x} / (k + \alpha \sum {x}^2)^\beta",
     smooth=lambda x, **params: _local_response(x, **params)[1] > 0,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from limpid.ops.axes import integer, normal_axis
 from limpid.ops.gather import take
 from limpid.ops.index import get_item, set_item
 from limpid.ops.layout import broadcast_to, renamed, reshape
+from limpid.ops.plain import padding as plain
 from limpid.ops.reduce import sum
 from limpid.tensor import Tensor, operand, to_array
 
@@ -68,6 +69,7 @@ _pad = linear(
     shape=_padded_spec,
     relation=_pad_relation,
     math=r"\mathrm{pad}({x})",
+    native=plain.padded,
 )
 
 Run = tuple[slice, slice]  # where elements are repeated, and where they are; 1 may be for all
@@ -150,6 +152,7 @@ _extend: Primitive = linear(
     relation=lambda x, *, widths, mode: along_relation(x.ndim, _longer(widths), "moved"),
     numeric="any",
     math=r"\mathrm{pad}({x})",
+    native=lambda x, *, widths, mode: plain.extended(x, widths, partial(_runs, mode=mode)),
 )
 _add_back: Primitive = linear(
     "add_back",
@@ -158,6 +161,7 @@ _add_back: Primitive = linear(
     shape=lambda g, *, widths, mode: Spec(_core(g.shape, widths), g.dtype),
     relation=lambda g, *, widths, mode: along_relation(g.ndim, _longer(widths), "mixed"),
     math=r"\mathrm{pad}^T({g})",
+    native=lambda g, *, widths, mode: plain.added_back(g, widths, partial(_runs, mode=mode)),
 )
 
 # Modes that repeat elements, under NumPy's names and PyTorch's.

@@ -12,12 +12,26 @@ from limpid.graph.node import Array
 from limpid.graph.registry import operations
 from limpid.ops.arithmetic import where
 from limpid.ops.elementary import log
+from limpid.ops.plain.functions import array_of
 from limpid.ops.rounding import floor
 
 
 def _raise(a: Any, b: Any) -> Any:
     """The power; the operator computes b = 2, −1 and ½ without a logarithm."""
-    return a**b if isinstance(a, np.ndarray) else np.power(a, b)
+    return np.power(a, b) if isinstance(a, int | float) else a**b
+
+
+def _raise_plainly(a: Any, b: Any) -> Any:
+    return _raise(a, np.maximum(b, 0) if _are_integers(a, b) else b)
+
+
+def _exists(a: Any, b: Any) -> Any:
+    """False for integers to negative powers, which NumPy refuses."""
+    return np.all(np.greater_equal(b, 0)) if _are_integers(a, b) else np.True_
+
+
+def _are_integers(*xs: Any) -> bool:
+    return all(array_of(x).dtype.kind in "iub" for x in xs)
 
 
 def _by_base(y: Any, a: Any, b: Any) -> Any:
@@ -43,6 +57,8 @@ power = elementwise(
     math="{a}^{{b}}",
     label="_ ** _",
     operands=("a", "b"),
+    native=_raise_plainly,
+    valid=_exists,
     domain=lambda a, b: (a > 0) | ((a == 0) & (b >= 0)) | ((a < 0) & (b == floor(b))),
     smooth=lambda a, b: (a != 0) | (b >= 1) | (b == 0),
     kink="0⁰ = 1; the derivative by the base is 0 where b = 0, that by the exponent is 0 at "
@@ -70,6 +86,10 @@ def _by_radicand(y: Any, x: Any, *, power: float) -> Any:
     return y / (power * where(x == 0, 1, x))
 
 
+def _plainly_rooted(x: Array, *, power: float) -> Array:
+    return np.sqrt(x) if power == 2 else np.where(x == 0, x, np.power(x, 1 / power))
+
+
 # What sums of powers become in a norm.
 root = elementwise(
     "root",
@@ -80,4 +100,5 @@ root = elementwise(
     domain=lambda x, *, power: x >= 0,
     smooth=lambda x, *, power: x > 0,
     kink="value and derivative are 0 at 0",
+    native=_plainly_rooted,
 )

@@ -173,6 +173,12 @@ def kron(a: Any, b: Any) -> Any:
     return reshape(y, tuple(map(prod, zip(a.shape, b.shape, strict=True))))
 
 
+def _crossed(a: Any, b: Any) -> Any:
+    x, y, z = (a[..., i] for i in range(3))
+    u, v, w = (b[..., i] for i in range(3))
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1)
+
+
 def _cross_shape(a: Spec, b: Spec) -> Spec:
     _check_three(a.shape, b.shape)
     return Spec(broadcast(a.shape, b.shape), result_type([a.dtype, b.dtype]))
@@ -192,6 +198,7 @@ def _cross_relation(a: Spec, b: Spec) -> Relation:
 _cross: Primitive = bilinear(
     "cross",
     lambda a, b: np.cross(a, b),
+    native=_crossed,
     transpose=[lambda g, a, b: _cross(b, g), lambda g, a, b: _cross(g, a)],
     shape=_cross_shape,
     relation=_cross_relation,

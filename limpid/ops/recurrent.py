@@ -81,6 +81,13 @@ def _lstm(a: Array, c: Array) -> tuple[Array, Array, Array]:
     return o * np.tanh(cell), cell, gates
 
 
+def _lstm_plainly(a: Array, c: Array) -> tuple[Array, Array, Array]:
+    i, f, n, o = _parts(a, 4)
+    i, f, n, o = sigmoid(i), sigmoid(f), np.tanh(n), sigmoid(o)
+    cell = f * c + i * n
+    return o * np.tanh(cell), cell, np.concatenate([i, f, n, o], axis=-1)
+
+
 def _lstm_shape(a: Spec, c: Spec) -> tuple[Spec, Spec, Spec]:
     _check(4, c, a)
     kind = result_type([a.dtype, c.dtype], float_only=True)
@@ -130,6 +137,7 @@ lstm_gates: Primitive = general(
     outputs=3,
     numeric="float",
     math=r"\sigma({a}_o) \tanh(\sigma({a}_f) {c} + \sigma({a}_i) \tanh {a}_g)",
+    native=_lstm_plainly,
     doc="""The pointwise part of an LSTM cell: (a, c) → (h, c', gates).
 
     a (…, 4·H) holds, in this order, what enters input, forget, cell and output gate; c is (…, H).
@@ -148,6 +156,13 @@ def _gru(a: Array, b: Array, h: Array) -> tuple[Array, Array]:
     r, z, n = _parts(gates, 3)
     np.tanh(_parts(a, 3)[2] + r * _parts(b, 3)[2], out=n)
     return n + z * (h - n), gates
+
+
+def _gru_plainly(a: Array, b: Array, h: Array) -> tuple[Array, Array]:
+    (a_r, a_z, a_n), (b_r, b_z, b_n) = _parts(a, 3), _parts(b, 3)
+    r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
+    n = np.tanh(a_n + r * b_n)
+    return n + z * (h - n), np.concatenate([r, z, n], axis=-1)
 
 
 def _gru_shape(a: Spec, b: Spec, h: Spec) -> tuple[Spec, Spec]:
@@ -193,6 +208,7 @@ gru_gates: Primitive = general(
     outputs=2,
     numeric="float",
     math=r"(1 - z) \tanh({a}_n + r {b}_n) + z {h}",
+    native=_gru_plainly,
     doc="""The pointwise part of a GRU cell: (a, b, h) → (h', gates).
 
     a and b (…, 3·H) hold, in this order, what enters reset, update and new gate from the input and

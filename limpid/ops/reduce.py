@@ -121,7 +121,8 @@ def total(x: Any, *, axis: Axes, keepdims: Any) -> Any:
 
     Here blocks of rows are, and their sums in float64. It costs a few per cent.
     """
-    if x.dtype.char == "f" and x.size >= LONG and _adds_rows(x.shape, axis):
+    many = x.dtype.char == "f" and x.size >= LONG and _adds_rows(x.shape, axis)
+    if many and type(x) is np.ndarray:  # native code adds up in double precision
         sums = _block_sums(x, builtins.max(axis, key=x.shape.__getitem__))
         return np.add.reduce(sums, axis=axis, keepdims=keepdims, dtype=np.float64).astype("f4")
     return np.add.reduce(x, axis=axis, keepdims=keepdims)

@@ -11,11 +11,12 @@ from limpid.differentiation.elementwise import elementwise
 from limpid.differentiation.primitive import Primitive
 from limpid.errors import ArgumentError
 from limpid.graph.registry import operation, operations
+from limpid.ops.plain.functions import array_of
 
 
 def _step(name: str, ufunc: Callable[[Any], Any], math: str) -> Primitive:
     def forward(x: Any) -> Any:  # integers are whole already; NumPy 2.0 would make them floats
-        return ufunc(x) if np.asarray(x).dtype.kind == "f" else x
+        return ufunc(x) if array_of(x).dtype.kind == "f" else x
 
     step: Primitive = elementwise(
         name,

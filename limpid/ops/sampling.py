@@ -12,6 +12,7 @@ from limpid.errors import ArgumentError
 from limpid.graph.dtype import as_dtype, int64
 from limpid.graph.node import Array, Spec
 from limpid.ops.gaussian import cumulative, log, lower_quantile
+from limpid.ops.plain import random as plain
 
 _INTEGER = {32: np.int32, 64: np.int64}
 _FLOAT = {32: np.float32, 64: np.float64}
@@ -38,9 +39,13 @@ def _folded(bits: Array) -> tuple[Array, Array]:
     return -1 - 2 * spread, p
 
 
+def _quantile(p: Array) -> Array:
+    return lower_quantile(p) if isinstance(p, np.ndarray) else plain.lower_quantile(p)
+
+
 def _normal(bits: Array, *, dtype: str) -> Array:
     sign, p = _folded(bits)
-    return (lower_quantile(p) * sign.astype(p.dtype)).astype(as_dtype(dtype).storage)
+    return (_quantile(p) * sign.astype(p.dtype)).astype(as_dtype(dtype).storage)
 
 
 def _truncated(bits: Array, *, low: float, high: float, dtype: str) -> Array:
@@ -52,7 +57,7 @@ def _truncated(bits: Array, *, low: float, high: float, dtype: str) -> Array:
     half = half.astype(np.float64)
     p = start + np.where(sign < 0, half, 1.0 - half) * (end - start)
     upper = p > 0.5
-    z = lower_quantile(np.where(upper, np.maximum(1.0 - p, 2.0**-54), p))
+    z = _quantile(np.where(upper, np.maximum(1.0 - p, 2.0**-54), p))
     z = np.where(upper, z, -z)
     storage = as_dtype(dtype).storage
     return np.clip((-z if mirrored else z).astype(storage), low, high)
@@ -119,6 +124,10 @@ def _pick(bits: Array, p: Array) -> Array:
     return np.searchsorted(cumulated, u, side="right").astype(np.int64)
 
 
+def _plainly_picked(bits: Array, p: Array) -> Array:
+    return plain.chosen(_uniform(bits, dtype="float64"), p.astype(np.float64))
+
+
 def _pick_distinct(bits: Array, p: Array, *, count: int) -> Array:
     """The first to ring of exponential clocks with rates p: Efraimidis and Spirakis (2006)."""
     weights = _checked_weights(p)
@@ -137,6 +146,8 @@ bits_to_choice = general(
     _pick,
     vjp=[None, None],
     shape=lambda bits, p: Spec(bits.shape, int64),
+    native=_plainly_picked,
+    valid=lambda bits, p: plain.weights_valid(p),
     numeric="any",
     math=r"\mathrm{choice}({bits}, {p})",
 )

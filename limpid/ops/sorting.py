@@ -98,7 +98,7 @@ def _running(ufunc: np.ufunc, beats: Callable[[Array, Array], Array]) -> Callabl
     def forward(x: Array, *, axis: int) -> tuple[Array, Array]:
         values = ufunc.accumulate(x, axis)
         lead = (slice(None),) * axis
-        new = np.zeros(x.shape, bool)  # whether an element beats all before it
+        new = np.zeros_like(x, bool)  # whether an element beats all before it
         before, here = values[(*lead, slice(None, -1))], x[(*lead, slice(1, None))]
         new[(*lead, slice(1, None))] = beats(here, before) | ((here != here) & (before == before))
         places = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1))

@@ -20,6 +20,7 @@ from limpid.errors import IndexingError, ShapeError
 from limpid.graph.dtype import result_type
 from limpid.graph.node import Array, Spec
 from limpid.graph.source import here
+from limpid.ops.plain import lookup as plain
 
 GATHERED = 1 << 22  # bytes
 
@@ -146,6 +147,10 @@ sparse_matmul: Primitive = general(
         (("element",), ("column", "width"), ("element",), ("element",)), (("row", "width"),)
     ),
     math=r"S({values}) {dense}",
+    native=plain.sparse_product,
+    valid=lambda values, dense, rows, columns, *, extent: plain.places_valid(
+        rows, columns, extent, dense.shape[0]
+    ),
 )
 
 
@@ -190,4 +195,6 @@ sampled_matmul: Primitive = general(
         (("row", "width"), ("column", "width"), ("element",), ("element",)), (("element",),)
     ),
     math="{a}_{{rows}} \\cdot {b}_{{columns}}",
+    native=plain.sampled_product,
+    valid=lambda a, b, rows, columns: plain.places_valid(rows, columns, a.shape[0], b.shape[0]),
 )

@@ -18,6 +18,7 @@ from limpid.differentiation.relation import Relation
 from limpid.errors import ArgumentError, DTypeError, ShapeError
 from limpid.graph.dtype import as_dtype
 from limpid.graph.node import Array, Spec
+from limpid.ops.plain import classes as plain
 from limpid.ops.reduce import sum
 
 _UNSIGNED: dict[int, Any] = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
@@ -142,6 +143,10 @@ target_distribution: Primitive = general(
     ),
     math="q({target})",
     numeric="any",
+    native=plain.target_distribution,
+    valid=lambda target, *weight, classes, ignore_index, **_: plain.labels_valid(
+        target, classes, ignore_index
+    ),
 )
 
 
@@ -209,6 +214,10 @@ less_target: Primitive = general(
     ),
     math="{p} - q({target})",
     numeric="any",
+    native=plain.less_target,
+    valid=lambda p, target, *weight, axis, ignore_index, **_: plain.labels_valid(
+        target, p.shape[axis], ignore_index
+    ),
 )
 
 

@@ -67,6 +67,14 @@ def _place(x: Array, *, offset: int, shape: tuple[int, int]) -> Array:
     return out
 
 
+def _place_plainly(x: Array, *, offset: int, shape: tuple[int, int]) -> Array:
+    rows, columns = shape
+    y = np.zeros_like(x, shape=(*x.shape[:-1], rows * columns))
+    start = -min(offset, 0) * columns + max(offset, 0)
+    y[..., start : start + x.shape[-1] * (columns + 1) : columns + 1] = x
+    return y.reshape(*x.shape[:-1], rows, columns)
+
+
 def _place_relation(x: Spec, *, offset: int, shape: tuple[int, int]) -> Relation:
     batch = tuple(range(x.ndim - 1))
     moved = frozenset(("d",)) if offset else frozenset()
@@ -81,6 +89,7 @@ _from_diagonal: Primitive = linear(
     relation=_place_relation,
     numeric="any",
     math=r"\mathrm{diag}({x})",
+    native=_place_plainly,
 )
 
 

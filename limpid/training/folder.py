@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from limpid.errors import RunError
+from limpid.files.durable import remove_partial_files, write_durably
 from limpid.training.chart import Chart, draw_charts
-from limpid.training.checkpoint import (
-    load_checkpoint,
-    remove_partial_files,
-    save_checkpoint,
-    write_durably,
-)
+from limpid.training.checkpoint import load_checkpoint, save_checkpoint
 
 CONFIG, METRICS, CHECKPOINT, CURVE = (
     "config.json",

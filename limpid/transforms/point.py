@@ -11,7 +11,7 @@ import numpy as np
 from limpid.errors import ArgumentError, DTypeError, RuleError
 from limpid.graph.dtype import dtype_of
 from limpid.graph.node import Array, Spec
-from limpid.storage import writes_undone
+from limpid.storage import Write, writes_undone
 from limpid.tensor import Tensor, to_array
 from limpid.transforms.gradient import vjp
 from limpid.transforms.inputs import Argument
@@ -90,7 +90,7 @@ class Point:
         before = [slot.storage.snapshot() for slot in self.slots]
         try:
             for slot, value in zip(self.slots, leaves[count:], strict=True):
-                slot.storage.restore((value, 0, None))
+                slot.storage.restore((value, Write()))
             with writes_undone():
                 return [plain_value(y) for y in level(leaves[:count], *self.modules)]
         finally:
@@ -115,8 +115,8 @@ class Point:
     def _cast(self, dtype: Any) -> None:
         self.plain = [x.astype(dtype) for x in self.plain]
         for slot in self.slots:
-            value, version, written = slot.storage.snapshot()
-            slot.storage.restore((value.astype(dtype), version, written))
+            value, write = slot.storage.snapshot()
+            slot.storage.restore((value.astype(dtype), write))
             slot.node.outputs = (Spec(value.shape, dtype_of(np.dtype(dtype))),)
 
     def _restore(self, plain: Vector, slots: Sequence[Any]) -> None:

@@ -206,6 +206,7 @@ recompute_node = shared_general(
     shape=_specs,
     math=r"\mathrm{recompute}({operands})",
 )
+recompute_node.inline = "body"
 
 
 def recompute(function: Callable[..., Any]) -> Callable[..., Any]:

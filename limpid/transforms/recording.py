@@ -30,10 +30,20 @@ class GradientStorage:
     def __init__(self, node: Node):
         self.node = node
 
-    def read(self) -> Any:
+    @property
+    def array(self) -> Any:
         """The gradient as an array."""
         assert self.node.retained is not None
         return self.node.retained[0].value
+
+    @property
+    def latest(self) -> object:
+        """The latest write: nobody notes it, so it may have been just now."""
+        return object()
+
+    def read(self) -> Any:
+        """The same, as of other storages."""
+        return self.array
 
     def write(self, value: Any) -> None:
         """Replace the gradient; None takes it away."""
@@ -47,6 +57,7 @@ class Kept(dict[int, Any]):
 
     looked_at = False
     replaced = False
+    latest: Any = None  # the last gradient that was there, though it may be gone
 
     def __bool__(self) -> bool:
         return True  # so that `get` is asked
@@ -58,6 +69,8 @@ class Kept(dict[int, Any]):
 
     def __setitem__(self, key: int, gradient: Any) -> None:
         self.replaced = True
+        if gradient is not None:
+            self.latest = gradient
         super().__setitem__(key, gradient)
 
 

@@ -131,7 +131,10 @@ def _plan(
 
 
 class Planner:
-    """Puts the calls of one contraction together."""
+    """Puts the calls of one contraction together.
+
+    copies  whether operands may be copied where they are padded
+    """
 
     def __init__(
         self,
@@ -140,10 +143,11 @@ class Planner:
         layouts: tuple[Layout, ...],
         target: Target,
         dtype: str,
+        copies: bool = True,
     ):
         self.contraction, self.choice, self.layouts = contraction, choice, layouts
         self.target, self.dtype = target, dtype
-        self.cut = _is_padded(contraction) and self._cuts_borders()
+        self.cut = _is_padded(contraction) and (not copies or self._cuts_borders())
         self.depth = max(1, sum(i.role == REDUCTION for i in contraction.indices))
 
     def _cuts_borders(self) -> bool:
@@ -163,9 +167,9 @@ class Planner:
         made = [self._group(parts) for parts in found.groups]
         return Plan(self.choice, _kernel(self.depth, self.dtype), found._replace(groups=made))
 
-    def whole(self) -> Batch | tuple[KernelCall, ...]:
+    def whole(self, adds: bool = False) -> Batch | tuple[KernelCall, ...]:
         """All calls one after the other."""
-        return self._group([Part(self.contraction, adds=False)])
+        return self._group([Part(self.contraction, adds)])
 
     def _limit(self) -> float:
         """How many elements of the left operand a part may read."""

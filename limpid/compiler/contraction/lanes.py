@@ -7,7 +7,7 @@ nearly always, images hardly ever.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import ceil, inf, prod
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from limpid.ops.windows.region import Layout
 Order = tuple[int, ...]
 
 MOVED = 100  # how many multiply-adds take as long as moving one element
+WINDOWED = 1.15  # how much more lanes along windows cost: what follows is done in odd strides
 WASTE = 6  # a kernel that would do so many times the work is not used
 
 
@@ -45,25 +46,34 @@ class Choice(NamedTuple):
 
 
 def choose(
-    contraction: Contraction, layouts: Sequence[Layout], width: int, rows: int
+    contraction: Contraction,
+    layouts: Sequence[Layout],
+    width: int,
+    rows: int,
+    moved: float = MOVED,
+    free: bool = False,
+    but: Collection[str] = (),
 ) -> Choice | None:
     """The index that costs least as lanes; None if the kernel would waste too much.
 
     width  lanes of a vector
     rows   rows of a tile
+    moved  how many multiply-adds take as long as moving one element
+    free   whether the output can lie in any order, at no cost
+    but    indices that it must not be
     """
     best, least = None, inf
     for index in contraction.indices:
-        choice = _possible(contraction, layouts, index.name)
-        if choice is None:
+        choice = along(contraction, layouts, index.name)
+        if choice is None or index.name in but:
             continue
-        cost = _cost(contraction, choice, width, rows)
+        cost = _cost(contraction, choice, width, rows, moved, free)
         if cost < least:
             best, least = choice, cost
     return best
 
 
-def _possible(contraction: Contraction, layouts: Sequence[Layout], name: str) -> Choice | None:
+def along(contraction: Contraction, layouts: Sequence[Layout], name: str) -> Choice | None:
     """An index as lanes, if it is in the output and in one operand and leads through memory."""
     assert contraction.right is not None
     in_left, in_right = (name in reads(a) for a in (contraction.left, contraction.right))
@@ -81,21 +91,26 @@ def _order_for(access: Access, layout: Layout, name: str) -> Order | None:
     (axis,) = [n for n, a in enumerate(access) if name in dict(a.terms)]
     if dict(access[axis].terms)[name] != 1:
         return ()
-    slowest_first = sorted(range(len(access)), key=lambda n: -strides[n])
-    if strides[axis] == size and slowest_first[-1] == axis:
+    if strides[axis] == size:
         return None
+    slowest_first = sorted(range(len(access)), key=lambda n: -strides[n])
     return (*(n for n in slowest_first if n != axis), axis)
 
 
-def _cost(contraction: Contraction, choice: Choice, width: int, rows: int) -> float:
+def _cost(
+    contraction: Contraction, choice: Choice, width: int, rows: int, moved: float, free: bool
+) -> float:
     """What the kernel does, half-filled tiles and copies included, in multiply-adds."""
     done = work(contraction, choice, width, rows)
     _, b, c = choice.accesses(contraction)
     loops = [i for i in contraction.indices if i.extent > 1 and i.name in reads(b) & reads(c)]
     if done > WASTE * contraction.multiply_adds() or len(loops) > OUTERS + 1:
         return inf  # it wastes too much, or there are more loops than the kernel has
-    copied = sum(prod(x.extent for x in y) for y, o in ((b, choice.order), (c, choice.out)) if o)
-    return done + MOVED * copied
+    if any(len(a.terms) > 1 and choice.lane in dict(a.terms) for a in b):
+        done *= WINDOWED
+    out = None if free else choice.out
+    copied = sum(prod(x.extent for x in y) for y, o in ((b, choice.order), (c, out)) if o)
+    return done + moved * copied
 
 
 def work(contraction: Contraction, choice: Choice, width: int, rows: int) -> float:

@@ -2,25 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from limpid.compiler.emission.functions import Code, memory_type
+from limpid.compiler.emission.code import Code, memory_type
+
+
+class Extent(NamedTuple):
+    """How far a loop runs: a number, or as many times the number of items in a chunk.
+
+    static    the number; of a chunked extent that for all items
+    chunked   whether it is `%count`, times the factor
+    """
+
+    static: int
+    chunked: bool = False
+    factor: int = 1
+
+    def times(self, inner: int) -> Extent:
+        """The extent of this loop and an inner one together."""
+        return Extent(self.static * inner, self.chunked, self.factor * inner)
+
+    def text(self, code: Code) -> str:
+        """It as LLVM writes it."""
+        if not self.chunked:
+            return str(self.static)
+        return "%count" if self.factor == 1 else code.make(f"mul i64 %count, {self.factor}")
+
+    @contextmanager
+    def rest(self, code: Code) -> Iterator[tuple[str, str]]:
+        """The lanes left over after whole vectors: the first of them, and their mask."""
+        whole, left = self._parts(code)
+        some, after = code.fresh("rest"), code.fresh("after")
+        if self.chunked:
+            any_ = code.make(f"icmp ne i64 {left}, 0")
+            code.add(f"br i1 {any_}, label %{some}, label %{after}")
+            code.label(some)
+        yield whole, code.first(left)
+        if self.chunked:
+            code.add(f"br label %{after}")
+            code.label(after)
+
+    def has_rest(self, width: int) -> bool:
+        """Whether lanes can be left over after whole vectors."""
+        return self.factor % width != 0 if self.chunked else self.static % width != 0
+
+    def blocks(self, code: Code) -> str:
+        """How many whole vectors there are."""
+        if not self.chunked:
+            return str(self.static // code.width)
+        return code.make(f"udiv i64 {self.text(code)}, {code.width}")
+
+    def _parts(self, code: Code) -> tuple[str, str]:
+        if not self.chunked:
+            over = self.static % code.width
+            return str(self.static - over), str(over)
+        text = self.text(code)
+        left = code.make(f"urem i64 {text}, {code.width}")
+        return code.make(f"sub i64 {text}, {left}"), left
 
 
 class Loop:
-    """A loop from 0 on, at least once, as a context: what is added inside is its body."""
+    """A loop from 0 on, at least once unless `may_be_none`, as a context: its body is inside."""
 
-    def __init__(self, code: Code, extent: int):
-        self.code, self.extent = code, extent
+    def __init__(self, code: Code, times: str, may_be_none: bool = False):
+        self.code, self.times, self.may_be_none = code, times, may_be_none
 
     def __enter__(self) -> str:
         code = self.code
-        self.counter = code.make("alloca i64")
+        self.counter = code.slot("i64")
         code.add(f"store i64 0, ptr {self.counter}")
         self.head, self.after = code.fresh("loop"), code.fresh("after")
-        code.add(f"br label %{self.head}")
+        if self.may_be_none:
+            some = code.make(f"icmp ne i64 {self.times}, 0")
+            code.add(f"br i1 {some}, label %{self.head}, label %{self.after}")
+        else:
+            code.add(f"br label %{self.head}")
         code.label(self.head)
         self.index = code.make(f"load i64, ptr {self.counter}")
         return self.index
@@ -29,7 +89,7 @@ class Loop:
         code = self.code
         following = code.make(f"add nuw nsw i64 {self.index}, 1")
         code.add(f"store i64 {following}, ptr {self.counter}")
-        more = code.make(f"icmp ult i64 {following}, {self.extent}")
+        more = code.make(f"icmp ult i64 {following}, {self.times}")
         code.add(f"br i1 {more}, label %{self.head}, label %{self.after}")
         code.label(self.after)
 
@@ -54,6 +114,8 @@ class Access:
 
     def load(self) -> str:
         """The vector of elements here; truths as such."""
+        if self.step not in (0, 1):
+            return self.gather(self._steps())
         x = self._load()
         if self.dtype.kind != "b":
             return x
@@ -63,8 +125,6 @@ class Access:
         code = self.code
         if self.step == 0:
             return code.spread(self.scalar, code.make(f"load {self.scalar}, ptr {self.pointer}"))
-        if self.step != 1:
-            return self._moved("gather", None)
         place = self._place()
         if self.mask is None:
             return code.make(f"load {self.vector}, ptr {place}, align {self.align}")
@@ -76,12 +136,10 @@ class Access:
 
     def store(self, x: str) -> None:
         """Write the vector here."""
-        code = self.code
-        if self.dtype.kind == "b":
-            x = code.make(f"zext {code.vector('i1')} {x} to {self.vector}")
         if self.step not in (0, 1):
-            self._moved("scatter", x)
+            self.scatter(x, self._steps())
             return
+        code, x = self.code, self._stored(x)
         place = self._place()
         if self.mask is None:
             code.add(f"store {self.vector} {x}, ptr {place}, align {self.align}")
@@ -94,6 +152,17 @@ class Access:
             f"{mask} {self.mask})"
         )
 
+    def _stored(self, x: str) -> str:
+        """The elements as they lie in memory."""
+        if self.dtype.kind != "b":
+            return x
+        return self.code.make(f"zext {self.code.vector('i1')} {x} to {self.vector}")
+
+    def moved(self, far: str) -> Access:
+        """The same so many elements further on."""
+        at = self.code.make(f"getelementptr {self.scalar}, ptr {self.pointer}, i64 {far}")
+        return Access(self.code, at, self.dtype, self.step, self.start, self.mask)
+
     def _place(self) -> str:
         return self.code.make(f"getelementptr {self.scalar}, ptr {self.pointer}, i64 {self.start}")
 
@@ -101,25 +170,59 @@ class Access:
         kind = {"float": "f32", "double": "f64"}.get(self.scalar, self.scalar)
         return f"v{self.code.width}{kind}"
 
-    def _moved(self, what: str, x: str | None) -> str:
-        """Elements that lie apart."""
-        code = self.code
-        wide = code.vector("i64")
-        numbers = ", ".join(f"i64 {n * self.step}" for n in range(code.width))
-        first = code.make(f"mul i64 {self.start}, {self.step}")
-        place = code.make(f"getelementptr {self.scalar}, ptr {self.pointer}, i64 {first}")
-        places = code.make(f"getelementptr {self.scalar}, ptr {place}, {wide} <{numbers}>")
-        mask = self.mask or f"<{', '.join(['i1 true'] * code.width)}>"
-        pointers, truths = code.vector("ptr"), code.vector("i1")
-        name = f"llvm.masked.{what}.{self._suffix()}.v{code.width}p0"
-        if x is None:
-            return code.call(
-                name, self.vector, (pointers, places), ("i32", str(self.align)), (truths, mask),
-                (self.vector, "zeroinitializer"),
-            )  # fmt: skip
+    def gather(self, numbers: str) -> str:
+        """The elements with these numbers, counted from the pointer."""
+        code, (pointers, truths, mask) = self.code, self._apart()
+        name = f"llvm.masked.gather.{self._suffix()}.v{code.width}p0"
+        x = code.call(
+            name, self.vector, (pointers, self._places(numbers)), ("i32", str(self.align)),
+            (truths, mask), (self.vector, "zeroinitializer"),
+        )  # fmt: skip
+        if self.dtype.kind != "b":
+            return x
+        return code.make(f"icmp ne {self.vector} {x}, zeroinitializer")
+
+    def scatter(self, x: str, numbers: str) -> None:
+        """Write elements to the places with these numbers."""
+        code, (pointers, truths, mask) = self.code, self._apart()
+        x = self._stored(x)
+        name = f"llvm.masked.scatter.{self._suffix()}.v{code.width}p0"
         code.declared.add(f"declare void @{name}({self.vector}, {pointers}, i32, {truths})")
         code.add(
-            f"call void @{name}({self.vector} {x}, {pointers} {places}, i32 {self.align}, "
-            f"{truths} {mask})"
+            f"call void @{name}({self.vector} {x}, {pointers} {self._places(numbers)}, "
+            f"i32 {self.align}, {truths} {mask})"
         )
-        return ""
+
+    def _apart(self) -> tuple[str, str, str]:
+        """The types of pointers and of truths, and which lanes are there."""
+        code = self.code
+        mask = self.mask or f"<{', '.join(['i1 true'] * code.width)}>"
+        return code.vector("ptr"), code.vector("i1"), mask
+
+    def _places(self, numbers: str) -> str:
+        wide = self.code.vector("i64")
+        return self.code.make(f"getelementptr {self.scalar}, ptr {self.pointer}, {wide} {numbers}")
+
+    def _steps(self) -> str:
+        """The numbers of elements that are a step apart, from the start on."""
+        code = self.code
+        numbers = code.lanes(self.step)
+        if self.start == "0":
+            return numbers
+        first = code.spread("i64", code.make(f"mul i64 {self.start}, {self.step}"))
+        return code.make(f"add {code.vector('i64')} {first}, {numbers}")
+
+
+class Apart(NamedTuple):
+    """Elements of an array with certain numbers, counted from where it begins."""
+
+    access: Access
+    numbers: str
+
+    def load(self) -> str:
+        """The elements; truths as such."""
+        return self.access.gather(self.numbers)
+
+    def store(self, x: str) -> None:
+        """Write them."""
+        self.access.scatter(x, self.numbers)

@@ -16,7 +16,10 @@ from pathlib import Path
 
 FOLDER = "LIMPID_CACHE"  # a folder; empty for no cache
 LARGEST = 256 << 20  # bytes of all entries
+UNSEEN = 64  # this part of them may be written before the folder is looked through again
 DIGEST = hashlib.sha256().digest_size
+
+_unseen: dict[Path, int] = {}  # bytes written to a folder since this process looked through it
 
 
 def cache_folder() -> Path | None:
@@ -74,7 +77,7 @@ def write(name: str, content: bytes) -> None:
         except OSError:
             Path(temporary).unlink(missing_ok=True)
             raise
-        _shrink(folder)
+        _shrink_now_and_then(folder, len(content))
 
 
 def entries() -> list[Path]:
@@ -89,13 +92,24 @@ def entries() -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def size() -> int:
-    """The bytes of all entries."""
-    total = 0
+def measured() -> list[tuple[float, int]]:
+    """For each entry, when it was last used (seconds since 1970) and its bytes."""
+    found = []
     for path in entries():
         with suppress(OSError):
-            total += path.stat().st_size
-    return total
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size))
+    return found
+
+
+def size() -> int:
+    """The bytes of all entries."""
+    return sum(size for _, size in measured())
+
+
+def is_trusted() -> bool:
+    """Whether there is a folder that may be used."""
+    return _trusted(create=False) is not None
 
 
 def clear() -> int:
@@ -104,6 +118,14 @@ def clear() -> int:
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)
+
+
+def _shrink_now_and_then(folder: Path, written: int) -> None:
+    """Shrink after the first write and then after many: looking at all entries takes time."""
+    _unseen[folder] = _unseen.get(folder, LARGEST) + written
+    if _unseen[folder] > LARGEST // UNSEEN:
+        _unseen[folder] = 0
+        _shrink(folder)
 
 
 def _shrink(folder: Path) -> None:

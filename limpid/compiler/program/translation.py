@@ -8,87 +8,140 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.program.tracing import Traced, Untraceable, cast, trace
-from limpid.compiler.program.values import Value
+from limpid.compiler.program.construction import Untraceable, cast, constant
+from limpid.compiler.program.tracing import trace
+from limpid.compiler.program.values import Value, mark
+from limpid.errors import DeclarationError
 from limpid.graph.dtype import dtype_of, result_type
 from limpid.graph.graph import Graph
-from limpid.graph.node import Node, Spec
+from limpid.graph.node import Node, Params, Spec
 from limpid.ops.windows.contraction import lowered
 
 
 @dataclass(frozen=True)
 class Program:
-    """A graph as values. `sources` says which node a value first served."""
+    """A graph as values, each of which knows the node that it serves."""
 
     inputs: tuple[Value, ...]  # the graph's inputs, then its slots
     outputs: tuple[Value, ...]  # the graph's outputs, then what is written to slots
-    sources: dict[Value, Node]
+    checks: tuple[tuple[Value, Node], ...]  # truths (0-d) that are false where a node would raise
 
 
 def translate(graph: Graph) -> Program:
     """The graph's program."""
-    found: dict[Node, tuple[Value, ...]] = {}
-    inputs: list[Value] = []
-    for node in (*graph.inputs.values(), *graph.slots.values()):
-        value = _input(node.outputs[0], len(inputs))
-        found[node] = (value,)
-        inputs.append(value)
-    sources: dict[Value, Node] = {}
-    for node in graph.nodes:
-        operands = [_operand(found, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
-        found[node] = _translated(node, operands)
-        for value in found[node]:
-            sources.setdefault(value, node)
+    inputs = [
+        _input(node.outputs[0], number)
+        for number, node in enumerate((*graph.inputs.values(), *graph.slots.values()))
+    ]
+    work = _Translation(graph, inputs)
     ends = [*graph.outputs, *graph.writes.values()]
-    outputs = tuple(_reference(found, end) for end in ends)
-    return Program(tuple(inputs), outputs, sources)
+    outputs = tuple(map(work.reference, ends))
+    return Program(tuple(inputs), outputs, tuple(work.checks))
+
+
+Found = dict[Node, tuple[Value, ...]]
+
+
+class _Translation:
+    """The values of a graph's nodes, and of graphs that nodes hold and that are put in place."""
+
+    def __init__(self, graph: Graph, inputs: Sequence[Value]):
+        self.checks: list[tuple[Value, Node]] = []
+        self.found = self.run(graph, inputs)
+
+    def run(self, graph: Graph, inputs: Sequence[Value]) -> Found:
+        """What each node of a graph makes."""
+        leaves = (*graph.inputs.values(), *graph.slots.values())
+        found: Found = {leaf: (x,) for leaf, x in zip(leaves, inputs, strict=True)}
+        for node in graph.nodes:
+            pairs = zip(node.inputs, node.indices, strict=True)
+            operands = [_operand(found, x, i) for x, i in pairs]
+            found[node] = self.node(node, operands)
+            mark(found[node], node, range(len(found[node])))
+        return found
+
+    def reference(self, end: Any) -> Value:
+        """What a reference of the graph stands for."""
+        return _reference(self.found, end)
+
+    def node(self, node: Node, operands: Sequence[Any]) -> tuple[Value, ...]:
+        """What a node makes."""
+        op: Any = node.op
+        if op.inline is not None:
+            body: Graph = node.params[op.inline]
+            found = self.run(body, list(map(_as_value, operands)))
+            return tuple(_reference(found, end) for end in body.outputs)
+        values, truth = _translated(node, operands)
+        if truth is not None:
+            mark([truth], node, [None])
+            self.checks.append((truth, node))
+        return values
 
 
 def _input(spec: Spec, number: int) -> Value:
     return Value("input", spec.shape, spec.dtype.storage, params={"number": number})
 
 
-def _constant(x: Any) -> Value:
-    array = np.asarray(x)
-    return Value("constant", array.shape, array.dtype, params={"array": array})
+def _reference(found: Found, end: Any) -> Value:
+    return found[end[0]][end[1]] if isinstance(end, tuple) else constant(end)
 
 
-def _reference(found: dict[Node, tuple[Value, ...]], end: Any) -> Value:
-    return found[end[0]][end[1]] if isinstance(end, tuple) else _constant(end)
-
-
-def _operand(found: dict[Node, tuple[Value, ...]], x: Any, index: int) -> Any:
+def _operand(found: Found, x: Any, index: int) -> Any:
     """A value for what a node makes and for arrays; Python's numbers, which are weak, stay."""
     if isinstance(x, Node):
         return found[x][index]
-    return _constant(x) if isinstance(x, np.ndarray) else x
+    return constant(x) if isinstance(x, np.ndarray) else x
 
 
-def _translated(node: Node, operands: Sequence[Any]) -> tuple[Value, ...]:
-    specs = node.outputs
+def _as_value(x: Any) -> Value:
+    return x if isinstance(x, Value) else constant(x)
+
+
+def _translated(node: Node, operands: Sequence[Any]) -> tuple[tuple[Value, ...], Value | None]:
+    """What a node makes, and the truth that says whether its operands are valid."""
     op: Any = node.op
     unified = _unified(op, operands)
     try:
         made = trace(op.native or op.forward, unified, node.params)
+        if _fits(made, node.outputs):
+            return made, _truth(op, unified, node.params)
     except Untraceable:
-        made = ()
-    if _fits(made, specs):
-        return made
+        pass
+    return _contraction(node, unified) or _call(node, operands), None
+
+
+def _truth(op: Any, operands: Sequence[Any], params: Params) -> Value | None:
+    """Whether the forward takes these values; None if it takes all."""
+    if op.valid is None:
+        return None
+    (truth,) = trace(op.valid, operands, params)
+    if truth.shape or truth.dtype != bool:
+        raise DeclarationError(f"{op.name}: valid= must give one truth, not {truth}")
+    return None if truth.kind == "constant" and truth.params["array"] else truth
+
+
+def _contraction(node: Node, operands: Sequence[Any]) -> tuple[Value, ...] | None:
     parts = lowered(node)
-    values = tuple(x if isinstance(x, Value) else _constant(x) for x in unified if parts)
-    if len(specs) == 1 and len(values) == 2 and parts and all(p.right for p in parts):
-        params = {"parts": parts}
-        return (Value("contract", specs[0].shape, specs[0].dtype.storage, values, params),)
-    values = tuple(x if isinstance(x, Value) else _constant(x) for x in operands)
+    if len(node.outputs) > 1 or len(operands) != 2 or not all(p.right for p in parts):
+        return None
+    (spec,) = node.outputs
+    values = tuple(map(_as_value, operands))
+    params = {"parts": parts}
+    made = Value("contract", spec.shape, spec.dtype.storage, values, params)
+    return (made,) if parts else None
+
+
+def _call(node: Node, operands: Sequence[Any]) -> tuple[Value, ...]:
+    values = tuple(map(_as_value, operands))
     return tuple(
         Value(
             "call",
             spec.shape,
             spec.dtype.storage,
             values,
-            {"primitive": op, "params": node.params, "number": number},
+            {"primitive": node.op, "params": node.params, "number": number},
         )
-        for number, spec in enumerate(specs)
+        for number, spec in enumerate(node.outputs)
     )
 
 
@@ -107,7 +160,7 @@ def _unified(op: Any, operands: Sequence[Any]) -> list[Any]:
 
 def _cast(x: Any, target: np.dtype[Any]) -> Any:
     if isinstance(x, Value):
-        return cast(Traced(x), target).value
+        return cast(x, target)
     return int(x) if isinstance(x, bool) and target.kind != "b" else x
 
 

@@ -7,111 +7,308 @@ ready for later stages only. Contractions and calls are stages of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from limpid.compiler.program.links import Link
+from limpid.compiler.program.puts import FILLED, fill_of, indexed_axes, is_at_indices, puts
 from limpid.compiler.program.values import Shape, Value, ordered
-from limpid.compiler.program.views import VIEWS
+from limpid.compiler.program.views import GIVEN, core
+from limpid.compiler.schedule.bands import Band, Bands
+from limpid.compiler.schedule.groups import Group, Grouping, base
 
+MOST = 256  # values in a nest
 NEST, PRODUCT, CALL = "nest", "product", "call"
-GIVEN = ("input", "constant")
+INDEXED = ("take_along", "gather")  # elements of the first operand at indices, the second
+ELEMENTWISE = ("map", *INDEXED, "accumulate")
+FOLDED = ("reduce", "accumulate")  # they go along axes, which are the innermost loops
 
 
-@dataclass
+@dataclass(eq=False)
 class Stage:
     """Values that are computed together.
 
     kind    "nest", "product" (one contraction) or "call" (all outputs of one primitive)
-    domain  of a nest
+    domain  of a nest, without axes of extent 1
+    band    which axis of the domain is cut into chunks, if any
+    kept    which axes reductions keep, if there are any
+    turns   axes along which elements come in order, one after the other
     """
 
     kind: str
     domain: Shape
+    band: int | None = None
     values: list[Value] = field(default_factory=list)
+    kept: tuple[bool, ...] | None = None
+    turns: frozenset[int] = frozenset()
+
+    def add(self, value: Value) -> None:
+        """One value more."""
+        self.values.append(value)
+        if self.kind == NEST:
+            self.kept = kept_axes(value) if value.kind in FOLDED else self.kept
+            self.turns |= in_turn(value)
+
+    def takes(self, value: Value) -> bool:
+        """Whether a value with the same domain can be computed in these loops."""
+        turns = in_turn(value)
+        together = turns | self.turns
+        if together and len(together) == len(self.domain):
+            return False  # nothing would be left to be done in vectors
+        if value.kind in FOLDED:
+            return self.kept == kept_axes(value) or (self.kept is None and not self.turns)
+        if turns:
+            return self.kept is None and self.turns in (frozenset(), turns)
+        return True
+
+    def __str__(self) -> str:
+        from limpid.compiler.schedule.text import Text, joined  # which needs all of this
+
+        return joined(Text(()).stage(self))
+
+
+@dataclass(eq=False)
+class Block:
+    """Stages that are run one after another for each chunk of a band."""
+
+    band: Band | None
+    stages: list[Stage]
+    links: dict[Value, Link]  # of values in the band: along which they are cut
+
+    @property
+    def is_call(self) -> bool:
+        """Whether this is work of NumPy."""
+        return self.stages[0].kind == CALL
+
+    def __str__(self) -> str:
+        from limpid.compiler.schedule.text import Text, joined
+
+        return joined(Text(()).block(self))
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Stages in order, and the values that have a buffer."""
+    """Phases of blocks that can run at once, and the values that have a buffer.
 
-    stages: tuple[Stage, ...]
+    place   the block that makes a value, for all that are made
+    """
+
+    phases: tuple[tuple[Block, ...], ...]
     buffered: frozenset[Value]
+    place: dict[Value, Block]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """All stages in order."""
+        return [stage for phase in self.phases for block in phase for stage in block.stages]
+
+    def __str__(self) -> str:
+        from limpid.compiler.schedule.text import Text, joined
+
+        return joined(Text(self.buffered).schedule(self))
 
 
-def schedule(ends: Sequence[Value]) -> Schedule:
-    """The stages that compute these values, none of which is a view (`with_copies`)."""
+def _is_no_call(value: Value) -> bool:
+    return value.kind != "call"
+
+
+def schedule(
+    ends: Sequence[Value],
+    is_native: Callable[[Value], bool] = _is_no_call,
+    late: Collection[Value] = (),
+    first: Collection[Value] = (),
+    apart: Collection[Value] = (),
+) -> Schedule:
+    """The stages that compute these values, none of which is a view (`with_copies`).
+
+    What is not native is a call. Late values are computed when all others are there, the first
+    before all that they don't need. Those apart are in no nest with others.
+    """
     values = ordered(ends)
-    stages: list[Stage] = []
-    place: dict[Value, int] = {}  # the number of the stage that makes a value; −1 if it is given
-    for value in values:
-        place[value] = _place(value, stages, place)
-    return Schedule(tuple(stages), _buffered(ends, values, place))
+    bands = Bands(values, apart)
+    grouping = Grouping(values, bands, is_native, late, first)
+    stage_of: dict[Value, Stage] = {}
+    place: dict[Value, Block] = {}
+    phases = []
+    for phase in grouping.phases:
+        blocks = []
+        for group in phase:
+            placement = _Placement(group, bands.apart)
+            block = placement.block()
+            stage_of.update(placement.of)
+            place.update(dict.fromkeys(group.values, block))
+            blocks.append(block)
+        phases.append(tuple(blocks))
+    return Schedule(tuple(phases), _buffered(ends, stage_of), place)
 
 
-def _place(value: Value, stages: list[Stage], place: dict[Value, int]) -> int:
-    if value.kind in GIVEN:
-        return -1
-    if value.kind in VIEWS:
-        return place[value.operands[0]]
-    if value.kind in ("contract", "call"):
-        return _alone(value, stages, place)
-    domain = domain_of(value)
-    first = max((_ready(x, domain, stages, place) for x in value.operands), default=0)
-    for number in range(max(first, 0), len(stages)):
-        if stages[number].kind == NEST and stages[number].domain == domain:
-            stages[number].values.append(value)
-            return number
-    stages.append(Stage(NEST, domain, [value]))
-    return len(stages) - 1
+class _Placement:
+    """The stages of a group."""
 
+    def __init__(self, group: Group, apart: Collection[Value]):
+        self.group, self.links, self.apart = group, dict(group.links), apart
+        self.of: dict[Value, Stage] = {}
+        self._stages: list[Stage] = []
+        self._numbers: dict[Value, int] = {}  # of stages after which values are there
+        self._nests: dict[tuple[Shape, int | None], list[int]] = {}  # numbers by what they run over
+        self._fills: dict[int, list[Stage]] = {}  # stages by the number of that which they precede
 
-def domain_of(value: Value) -> Shape:
-    """What a nest with this value runs over, without axes of extent 1."""
-    shape = value.operands[0].shape if value.kind == "reduce" else value.shape
-    return tuple(n for n in shape if n != 1)
+    def block(self) -> Block:
+        """All stages in order."""
+        for value in self.group.values:
+            if self.group.is_call:
+                self._call(value)
+            elif value.kind in FILLED:
+                self._fill(value)
+            elif value.kind == "contract":
+                self._add(value, len(self._stages), Stage(PRODUCT, ()))
+            else:
+                self._place(value)
+        fills = [self._fills.get(n, []) for n in range(len(self._stages))]
+        stages = [s for fill, stage in zip(fills, self._stages) for s in (*fill, stage)]
+        return Block(self.group.band, stages, self.links)
 
+    def _add(self, value: Value, number: int, stage: Stage | None = None) -> None:
+        """To the stage of a number, or to a new one."""
+        if stage is not None:
+            self._stages.append(stage)
+        self._stages[number].add(value)
+        self._numbers[value] = number
+        self.of[value] = self._stages[number]
 
-def _ready(x: Value, domain: Shape, stages: list[Stage], place: dict[Value, int]) -> int:
-    """The first stage that may read a value: its own if that is a map of the same nest."""
-    number = place[x]
-    if x.kind == "map" and number >= 0 and stages[number].domain == domain:
-        return number
-    return number + 1
+    def _call(self, value: Value) -> None:
+        self._add(value, 0, None if self._stages else Stage(CALL, ()))
 
+    def _fill(self, value: Value) -> None:
+        """What is written in parts; if there are gaps, it is filled just before the first."""
+        numbers = []
+        for put in puts(value):
+            if value in self.links:
+                link = self.links[value]
+                self.links[put] = link._replace(output=link.axis_of(0))
+            numbers.append(self._place(put))
+        first = min(numbers)
+        self._numbers[value] = max(numbers)
+        self.of[value] = self._stages[first]
+        if fill_of(value) is not None:
+            self.of[value] = Stage(NEST, *self._domain(value))
+            self._fills.setdefault(first, []).append(self.of[value])
+        self.of[value].add(value)
 
-def _alone(value: Value, stages: list[Stage], place: dict[Value, int]) -> int:
-    if value.kind == "call":
-        for number, stage in enumerate(stages):
-            if stage.kind == CALL and _same_call(stage.values[0], value):
-                stage.values.append(value)
+    def _place(self, value: Value) -> int:
+        """To the first nest that it fits into."""
+        domain, band = self._domain(value)
+        ready = [self._ready(x, domain, band) for x in value.operands]
+        if value.kind in INDEXED:  # any element of the operand may be read
+            ready[0] = self._numbers.get(base(value.operands[0]), -1) + 1
+        numbers = self._nests.setdefault((domain, band), [])
+        for number in numbers[bisect_left(numbers, max(ready, default=0)) :]:
+            if self._stages[number].takes(value) and self._is_near(value, number):
+                self._add(value, number)
                 return number
-    stages.append(Stage(CALL if value.kind == "call" else PRODUCT, (), [value]))
-    return len(stages) - 1
+        numbers.append(len(self._stages))
+        self._add(value, len(self._stages), Stage(NEST, domain, band))
+        return len(self._stages) - 1
+
+    def _is_near(self, value: Value, number: int) -> bool:
+        """Whether a nest already has something to do with what a value reads, and is not large.
+
+        Equal nests of things apart are one function; one nest of all would be a long one.
+        """
+        stage = self._stages[number]
+        if len(stage.values) >= MOST or (value in self.apart) != (stage.values[0] in self.apart):
+            return False
+        if not stage.domain:
+            return True
+        read = {base(x) for x in value.operands if x.size > 1}
+        return any(self._numbers.get(x) == number for x in read) or not read.isdisjoint(
+            base(x) for other in stage.values for x in other.operands
+        )
+
+    def _domain(self, value: Value) -> tuple[Shape, int | None]:
+        """What a nest with a value runs over, without axes of extent 1; the axis that is cut."""
+        shape, link, band = full_shape(value), self.links.get(value), None
+        if link is not None:
+            axis = link.axis_of(0) if value.kind == "reduce" else link.output
+            assert axis is not None
+            band = sum(n != 1 for n in shape[:axis])
+        return tuple(n for n in shape if n != 1), band
+
+    def _ready(self, x: Value, domain: Shape, band: int | None) -> int:
+        """The first stage that may read a value: its own if that is a map of the same nest."""
+        number, origin = self._numbers.get(base(x), -1), core(x)
+        if origin.kind in ELEMENTWISE and number >= 0:
+            stage = self._stages[number]
+            if stage.domain == domain and stage.band == band:
+                return number
+        return number + 1
 
 
-def _same_call(a: Value, b: Value) -> bool:
-    """Whether two values are outputs of one call."""
-    same = a.params["primitive"] is b.params["primitive"]
-    return same and a.operands is b.operands and a.params["params"] is b.params["params"]
+def full_shape(value: Value) -> Shape:
+    """What a value's loops run over."""
+    return value.operands[0].shape if value.kind == "reduce" else value.shape
 
 
-def _buffered(
-    ends: Sequence[Value], values: list[Value], place: dict[Value, int]
-) -> frozenset[Value]:
+def folded_axes(value: Value) -> tuple[int, ...]:
+    """The axes that a reduction, or a running one, goes along."""
+    axes = value.params["axes"] if value.kind == "reduce" else (value.params["axis"],)
+    return tuple(axes)
+
+
+def kept_axes(value: Value) -> tuple[bool, ...]:
+    """For each axis that a reduction goes over, those of extent 1 left out, whether it stays."""
+    axes = folded_axes(value)
+    return tuple(axis not in axes for axis, n in enumerate(full_shape(value)) if n != 1)
+
+
+def in_turn(value: Value) -> frozenset[int]:
+    """Axes of a domain along which elements come in order, one after the other.
+
+    Where the last one is such an axis, vectors across lines would be put together from afar: that
+    pays for functions that take long.
+    """
+    running = value.kind == "accumulate" and not _is_associative(value)
+    if not running and not is_at_indices(value):
+        return frozenset()
+    axes = (value.params["axis"],) if value.kind == "accumulate" else indexed_axes(value)
+    long = [axis for axis, n in enumerate(value.shape) if n != 1]
+    turns = frozenset(n for n, axis in enumerate(long) if axis in axes)
+    if len(long) - 1 in turns and value.params["function"] != "logaddexp":
+        return frozenset(range(len(long)))
+    return turns
+
+
+def _is_associative(value: Value) -> bool:
+    """Whether a function of many elements may be computed in any order, whatever they are.
+
+    Sums of floats are, up to rounding; their products may leave the range of floats on the way.
+    """
+    function = value.params["function"]
+    if function == "multiply":
+        return value.dtype.kind != "f"
+    return function in ("add", "maximum", "minimum", "logical_and", "logical_or")
+
+
+def _buffered(ends: Sequence[Value], stage_of: dict[Value, Stage]) -> frozenset[Value]:
     """Values that are read by other stages, or in another way than element by element."""
     found = set(ends)
-    found.update(v for v in values if v.kind not in (*VIEWS, "map"))
-    for value in values:
-        for x in value.operands:
-            inside = (
-                x.kind == "map" and value.kind in ("map", "reduce") and place[x] == place[value]
+    found.update(v for v in stage_of if v.kind not in (*ELEMENTWISE, "put"))
+    for value in stage_of:
+        if value.kind not in FILLED or stage_of[value].kind == CALL:  # else puts read for it
+            found.update(
+                base(x)
+                for number, x in enumerate(value.operands)
+                if not _stays_inside(value, number, x, stage_of)
             )
-            if not inside:
-                found.add(_base(x))
-    return frozenset(found)
+    return frozenset(v for v in found if v.kind not in GIVEN)
 
 
-def _base(x: Value) -> Value:
-    while x.kind in VIEWS:
-        x = x.operands[0]
-    return x
+def _stays_inside(value: Value, number: int, x: Value, stage_of: dict[Value, Stage]) -> bool:
+    """Whether an operand is made and used in the same pass of the same loops."""
+    x = core(x)
+    if x.kind not in ELEMENTWISE or value.kind not in (*ELEMENTWISE, "reduce", "put"):
+        return False
+    if value.kind in INDEXED and number == 0:
+        return False
+    return stage_of[x] is stage_of[value] and stage_of[x].kind == NEST

@@ -46,6 +46,8 @@ class Executor:
     It writes nothing, and what it gives may share memory with the inputs and the state.
     """
 
+    in_place = False  # whether there is an `update`, too, which writes to storages itself
+
     def __init__(self, graph: Graph) -> None:
         self._places: dict[Reference, int] = {}
         self._constants: dict[int, int] = {}  # id → place
@@ -74,7 +76,7 @@ class Executor:
                 for i in last:
                     values[i] = None
         except (LimpidError, *_OF_OPERANDS) as error:
-            _explain(call.node, [values[i] for i in call.operands], error)
+            explain(call.node, [values[i] for i in call.operands], error)
         return [values[i] for i in self._outputs], [values[i] for i in self._writes]
 
     def _place(self, node: Node) -> tuple[int, ...]:
@@ -114,7 +116,7 @@ class Executor:
         return [call._replace(last=tuple(last[number])) for number, call in enumerate(calls)]
 
 
-def _explain(node: Node, operands: list[Any], error: Exception) -> NoReturn:
+def explain(node: Node, operands: list[Any], error: Exception) -> NoReturn:
     """Raise the error as eager would: with the node's line, and the module's path."""
     if isinstance(error, LimpidError):
         raise failure(error, node) from None

@@ -8,12 +8,14 @@ that `t += …` changed), and results are nested as the function nested them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from limpid.compiler.steps.executor import Executor
 from limpid.compiler.steps.guards import Guards
+from limpid.compiler.steps.labels import Labels, label
+from limpid.compiler.steps.preparation import prepare
 from limpid.compiler.steps.results import End
 from limpid.compiler.steps.signature import Signature
 from limpid.compiler.steps.takes import Take, refuse_to_change
@@ -29,6 +31,7 @@ class Recording:
 
     graph      all that it computed. Outputs are the results, then values that it left elsewhere,
                then gradients that it left in `.grad`
+    idle       state that was met and that the graph does not need, though a probe may
     signature  the arguments that it is for
     guards     what else has to be as it was
     """
@@ -38,7 +41,9 @@ class Recording:
         self.guards = Guards(function, signature.objects)
         take = Take(function, signature, self.guards)
         self.graph = take.graph
-        self.executor = Executor(take.graph)
+        self.trail = take.trail
+        self.executor = prepare(take.graph, take.gradients)
+        self.watch: Any = None  # runs in the executor's place while there is something to show
         self.effects = take.effects
         self.gradients = take.gradients  # leaves; the number of an output, or None
         self._result = take.result
@@ -46,12 +51,16 @@ class Recording:
         self._made = take.made  # how many outputs become tensors
         self._end = End(self.graph.outputs[: take.made], take.carriers)
         slots: Any = self.graph.slots
+        self.idle = {n: node for n, node in take.trail.slots.items() if n not in slots}
         self._read = [slots[name].op.storage for name in slots]
         self._written = [slots[name].op.storage for name in self.graph.writes]
         self._generator = take.generator  # of the thread that recorded, where it drew from it
         self._uses_given = take.uses_given
         self._twins = {later for _, later in signature.twins}
         self._compares_twins = bool(signature.twins or take.rebinds)
+        self._is_plain = not (
+            take.uses_given or signature.twins or take.rebinds or take.effects or take.generator
+        )
 
     def collect(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array] | None:
         """The arrays of the inputs of a call that this recording can stand for, else None."""
@@ -64,24 +73,58 @@ class Recording:
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]) -> Any:
         """What the call does, and returns."""
+        if self._is_plain and self.watch is None and self.executor.in_place:
+            outputs = self.executor.update(arrays, self._read)
+            return self._result.make(self._end.tensors(outputs), ())
         given = self.signature.given(args, kwargs) if self._uses_given else ()
-        if self._twins:
-            arrays = [x for place, x in enumerate(arrays) if place not in self._twins]
+        arrays = self.distinct(arrays)
         self._check_rebinds(given)
         read, written = self._read, self._written
         if self._generator is not None:
             read, written = self._of_this_thread(read), self._of_this_thread(written)
-        outputs, values = self.executor.run(arrays, [storage.read() for storage in read])
-        outputs, values = _apart(outputs, arrays), _apart(values, arrays)
-        write_all(written, [np.asarray(value, order="C") for value in values], capture())
-        for node, number in self.gradients:
-            if node.retained is None:
-                node.retained = {}
-            node.retained[0] = None if number is None else Tensor(None, 0, outputs[number])
+        runner = self.watch or self.executor
+        if runner.in_place:
+            outputs = runner.update(arrays, read)
+        else:
+            outputs, values = runner.run(arrays, [storage.read() for storage in read])
+            outputs, values = _apart(outputs, arrays), _apart(values, arrays)
+            write_all(written, [np.asarray(value, order="C") for value in values], capture())
+            self._leave_gradients(outputs)
         tensors = self._end.tensors(outputs)
         if self._rebinds or self.effects:
             self._leave(tensors, given)
         return self._result.make(tensors, given)
+
+    def distinct(self, arrays: list[Array]) -> list[Array]:
+        """The arrays of a call as the graph takes them: a tensor that comes twice is there once."""
+        if not self._twins:
+            return arrays
+        return [x for place, x in enumerate(arrays) if place not in self._twins]
+
+    def state(self) -> list[Array]:
+        """What the graph's slots hold now."""
+        read = self._read if self._generator is None else self._of_this_thread(self._read)
+        return [storage.read() for storage in read]
+
+    @cached_property
+    def labels(self) -> Labels:
+        """What its values are called; found out when it is first asked for."""
+        return label(self.trail, self.graph)
+
+    def nest(self, tensors: Sequence[Any], inputs: Sequence[Any]) -> Any:
+        """What the function returned, made of tensors of the outputs and of the inputs."""
+        rest = iter(inputs)
+        first = {later: earlier for earlier, later in self.signature.twins}
+        given: list[Any] = []
+        for place in range(len(self.signature.inputs)):
+            given.append(given[first[place]] if place in first else next(rest))
+        return self._result.make(tensors, given)
+
+    def _leave_gradients(self, outputs: Sequence[Array]) -> None:
+        for node, number in self.gradients:
+            if node.retained is None:
+                node.retained = {}
+            node.retained[0] = None if number is None else Tensor(None, 0, outputs[number])
 
     def _leave(self, tensors: Sequence[Tensor], given: Sequence[Any]) -> None:
         """Set what the function set outside."""

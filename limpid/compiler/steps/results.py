@@ -106,9 +106,12 @@ class Nested:
     def __init__(self, makes: Sequence[Make], rebuild: Rebuild) -> None:
         self._makes = makes
         self._rebuild = rebuild
+        self._single = makes[0] if rebuild is next else None  # where nothing is nested
 
     def make(self, tensors: Sequence[Tensor], given: Sequence[Any]) -> Any:
         """The value, nested as the first was."""
+        if self._single is not None:
+            return self._single(tensors, given)
         return self._rebuild(iter([make(tensors, given) for make in self._makes]))
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from keyword import iskeyword
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -180,9 +182,10 @@ def _name_all(inputs: Sequence[Argument]) -> None:
     """Different names for the inputs, as Python spells names."""
     taken: set[str] = set()
     for leaf in inputs:
-        name = "".join(c if c.isalnum() else "_" for c in leaf.label) or "x"
-        name = f"_{name}" if name[0].isdigit() else name
-        while name in taken:
+        label = normalize("NFKC", leaf.label)  # as Python does with names
+        name = "".join(c if f"_{c}".isidentifier() else "_" for c in label) or "x"
+        name = name if name.isidentifier() else f"_{name}"
+        while name in taken or iskeyword(name):
             name += "_"
         taken.add(name)
         leaf.name = name

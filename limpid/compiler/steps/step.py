@@ -5,12 +5,17 @@ from __future__ import annotations
 import gc
 import inspect
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from threading import RLock
 from typing import Any, overload
 
 from limpid.compiler.steps.recordings import Recording
+from limpid.compiler.steps.replay import Replay
+from limpid.compiler.steps.replayfile import save_replay
+from limpid.compiler.steps.reports.shown import Shown
+from limpid.compiler.steps.sight import Sight
 from limpid.compiler.steps.signature import Signature
 from limpid.compiler.steps.verification import verify as verify_call
 from limpid.errors import ArgumentError
@@ -22,7 +27,7 @@ RECORDINGS = 64  # that a step keeps, the latest used
 _REASONS = 100  # that are told
 
 
-class Step:
+class Step(Shown):
     """A function that `limpid.compile` compiled. Calling it does what the function does.
 
     The function runs when a call is unlike all that were recorded; otherwise its graph does. So
@@ -42,9 +47,17 @@ class Step:
     Within another compiled function, a recording or a transform such as `limpid.grad`, and on an
     argument computed from something that requires a gradient, a step is just its function.
     Calls from several threads run one after another.
+
+    `probe` shows values from inside, and `replay` runs a call again; neither changes a number.
     """
 
-    def __init__(self, function: Callable[..., Any], capacity: int = RECORDINGS) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        capacity: int = RECORDINGS,
+        probe: str | Iterable[str] = (),
+        keep: int = 0,
+    ) -> None:
         _check(function)
         self.function = function
         self.capacity = integer(capacity, "capacity")
@@ -57,6 +70,7 @@ class Step:
         self._names = _parameter_names(function)
         self._recordings: list[Recording] = []  # the latest used first
         self._reasons: deque[str] = deque(maxlen=_REASONS)
+        self.sight = Sight(probe, keep)
         self.lock = RLock()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -66,7 +80,7 @@ class Step:
         return self if instance is None else BoundStep(self, instance)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Step, (self.function, self.capacity)
+        return Step, (self.function, self.capacity, self.sight.patterns, self.sight.keep)
 
     def __repr__(self) -> str:
         return f"<compiled {self.__name__}, recorded {self.count} times>"
@@ -96,15 +110,23 @@ class Step:
         return self._record(itself, args, kwargs)
 
     def _record(self, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """(recording, arrays) for a call unlike all before."""
         signature = Signature(args, kwargs, self._names, itself)
         if signature.carries_gradient:
             return None
         reason = self._reason(signature)
+        found = self.record(itself, args, kwargs)
+        self.count += 1
+        self.sight.watch(found[0])
+        self._reasons.append(reason)
+        self._put_first(found[0])
+        return found
+
+    def record(self, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """(recording, arrays) for a call, whatever is recorded already; the step stays as it is."""
+        signature = Signature(args, kwargs, self._names, itself)
         with _no_collection():
             recording = Recording(self.function, signature)
-        self.count += 1
-        self._reasons.append(reason)
-        self._put_first(recording)
         arrays = signature.collect(args, kwargs)
         assert arrays is not None
         return recording, arrays
@@ -134,9 +156,7 @@ class Step:
         Outputs are the results, then what is left outside, then what is left in `.grad`. Raises
         ArgumentError before the first call.
         """
-        if not self._recordings:
-            raise ArgumentError(f"{self.__name__} has not been recorded yet; call it first")
-        return self._recordings[0].graph
+        return self.latest().graph
 
     def why_recompiled(self) -> str:
         """For each recording, what was unlike all recordings before.
@@ -165,6 +185,80 @@ class Step:
         """
         verify_call(self, None, args, kwargs)
 
+    def probe(self, *patterns: str) -> None:
+        """Show values from inside in `probed`, from the next call on; before or after the first.
+
+        A pattern is `[statistic:][kind:]name`, with `*` for anything in the name:
+
+        name       what a module returns ("fc1", "blocks.*"), else what the function returns
+                   ("result", "result.0"), else what a line assigns to a variable ("loss",
+                   "attention.scores"), else any value in a module, by its primitive ("fc1.linear");
+                   the first of these that has the name. What has it again is "fc1#2"
+        kind       grad: the gradient of a parameter or an argument ("grad:fc1.weight"), else with
+                   respect to a value ("grad:fc1"). state: a slot as the call finds it, new: as it
+                   leaves it ("new:fc1.weight")
+        statistic  norm, mean, max, min; nan: how many are NaN; zeros: the share that is 0
+
+        Raises ArgumentError, which says what there is, for a pattern that names nothing: at once,
+        or at the call for which the function is recorded anew. It does not change what is computed.
+
+        >>> import limpid
+        >>> w = limpid.Parameter([1.0, 2.0])
+        >>> @limpid.compile(probe="loss")
+        ... def step(x):
+        ...     w.grad = None
+        ...     loss = limpid.sum(w * x)
+        ...     loss.backward()
+        >>> step(limpid.tensor([3.0, 4.0]))
+        >>> step.probe("norm:grad:*")
+        >>> step(limpid.tensor([3.0, 4.0])); step.probed
+        {'loss': array(11., dtype=float32), 'norm:grad:state': 5.0}
+        """
+        with self.lock:
+            self.sight.add(patterns, self._recordings)
+
+    def remove_probes(self, *patterns: str) -> None:
+        """Stop showing what these patterns name; all of them if none is given."""
+        with self.lock:
+            self.sight.remove(patterns, self._recordings)
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """The patterns that are probed."""
+        return self.sight.patterns
+
+    @property
+    def probed(self) -> dict[str, Any]:
+        """{name: value} of the latest call that ran compiled: read-only arrays, and statistics."""
+        return self.sight.probed
+
+    def replay(self, k: int = 1, probe: str | Iterable[str] = ()) -> Replay:
+        """Run the k-th last call again, from the state that it found; nothing outside changes.
+
+        Needs `keep`. The numbers are the same, bit for bit, whatever is probed.
+
+        >>> import limpid
+        >>> total = limpid.Buffer([0.0])
+        >>> @limpid.compile(keep=2)
+        ... def add(x):
+        ...     limpid.assign(total, total + x)
+        ...     return total * 1.0
+        >>> _ = add(limpid.tensor([1.0])), add(limpid.tensor([5.0]))
+        >>> add.replay().result.tolist(), add.replay(2).result.tolist(), total.tolist()
+        ([6.0], [1.0], [6.0])
+        """
+        with self.lock:
+            return self.sight.call(k).run(probe)
+
+    def save_replay(self, path: str | PathLike[str]) -> None:
+        """Write the kept calls to one file, with their graphs; see `limpid.load_replay`.
+
+        It is a safetensors file, with the graphs as text in its metadata. Raises ArgumentError
+        where a graph calls a `Function`, whose code no file can hold.
+        """
+        with self.lock:
+            save_replay(path, self.__name__, self.sight.calls())
+
 
 class BoundStep:
     """A compiled method of an instance."""
@@ -186,20 +280,40 @@ class BoundStep:
         """`Step.verify` of a call of the method."""
         verify_call(self.step, self.instance, (self.instance, *args), kwargs)
 
+    def profile(self, /, *args: Any, runs: int | None = None, **kwargs: Any) -> Any:
+        """`Step.profile` of a call of the method."""
+        return self.step.profile_of(self.instance, (self.instance, *args), kwargs, runs)
+
 
 @overload
-def compile(function: Callable[..., Any], *, capacity: int = RECORDINGS) -> Step: ...
+def compile(
+    function: Callable[..., Any],
+    *,
+    capacity: int = RECORDINGS,
+    probe: str | Iterable[str] = (),
+    keep: int = 0,
+) -> Step: ...
 
 
 @overload
-def compile(*, capacity: int = RECORDINGS) -> Callable[[Callable[..., Any]], Step]: ...
+def compile(
+    *, capacity: int = RECORDINGS, probe: str | Iterable[str] = (), keep: int = 0
+) -> Callable[[Callable[..., Any]], Step]: ...
 
 
-def compile(function: Any = None, *, capacity: int = RECORDINGS) -> Any:
+def compile(
+    function: Any = None,
+    *,
+    capacity: int = RECORDINGS,
+    probe: str | Iterable[str] = (),
+    keep: int = 0,
+) -> Any:
     """A step that does what the function does, faster; also a decorator, with or without options.
 
     function  any function of tensors, modules and optimisers; a method; a module
     capacity  how many recordings are kept. One keeps alive the state that it reads
+    probe     values from inside that each call shows in `step.probed`; see `Step.probe`
+    keep      of how many latest calls arguments and state are kept, for `step.replay`
 
     A whole training step is one function: forward, backward, update. It is recorded when it is
     first called, and for each other kind of call; see `Step`, and `step.why_recompiled()`. Branches
@@ -222,8 +336,8 @@ def compile(function: Any = None, *, capacity: int = RECORDINGS) -> Any:
     (1, [0.125, -0.125])
     """
     if function is None:
-        return lambda function: Step(function, capacity)
-    return Step(function, capacity)
+        return lambda function: Step(function, capacity, probe, keep)
+    return Step(function, capacity, probe, keep)
 
 
 @contextmanager

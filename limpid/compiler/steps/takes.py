@@ -16,9 +16,10 @@ from limpid.compiler.steps.objects import passed_over
 from limpid.compiler.steps.places import NOTHING, Contents, Entry, Place, Variables, is_counted
 from limpid.compiler.steps.results import Nested, Outputs
 from limpid.compiler.steps.signature import Signature
+from limpid.compiler.steps.trail import Trail
 from limpid.errors import AbstractError, InPlaceError
 from limpid.graph.context import context, recording_into
-from limpid.graph.graph import Graph
+from limpid.graph.graph import Graph, is_reference
 from limpid.graph.node import Node
 from limpid.ops.generator import default_generator
 from limpid.storage import Storage
@@ -41,11 +42,12 @@ class Take:
         self._inputs = self._make_inputs()
         self._nodes = [x.node for x in self._inputs]
         self._outputs = Outputs(self._recorder, _first_places(self._inputs))
+        self.trail = Trail(self._recorder)
         self.effects: list[tuple[Place, Nested]] = []
         self.rebinds: list[tuple[Any, int]] = []  # a tensor, or the place of an argument; output
         changed: Changed = []
         try:
-            with _recording(self._recorder, guards.grad_enabled), _no_foreign_draws(guards):
+            with self._recording(guards.grad_enabled), _no_foreign_draws(guards):
                 changed = self._run(function, guards)
         except BaseException:
             for table in guards.tables:
@@ -57,6 +59,7 @@ class Take:
                 place.write(place.value)
             for before in self._recorder.rebound.values():
                 before.restore()
+        self.trail.close()
         self._passing = self._find_passing(guards)
         guards.note(self._recorder)
         self.made = len(self._outputs.references)
@@ -81,6 +84,19 @@ class Take:
             inputs.append(made)
         return inputs
 
+    @contextmanager
+    def _recording(self, grad_enabled: bool) -> Iterator[None]:
+        """Record in the gradient mode of the caller, as if no module were running."""
+        state = context.state
+        before = state.scope, state.module, state.trail
+        with recording_into(self._recorder):
+            state.scope, state.module, state.trail = "", None, self.trail
+            state.grad_enabled = grad_enabled
+            try:
+                yield
+            finally:
+                state.scope, state.module, state.trail = before
+
     def _run(self, function: Callable[..., Any], guards: Guards) -> Changed:
         """Run the function, and take apart what it returned and what it changed."""
         rest = iter(self._inputs)
@@ -89,13 +105,25 @@ class Take:
         value = function(*args, **kwargs)
         self._check_arguments(self._signature.leaves_of(tuple(args), kwargs), leaves)
         self.result = self._outputs.result(value)
+        self.trail.note_end(value)
+        places = {
+            value: path for path, value in reversed(self.trail.results) if is_reference(value)
+        }
+        self._titles = [
+            places.get(x, "") if is_reference(x) else "" for x in self._outputs.references
+        ]
         changed = changes(guards)
         for place, now in changed:
             left = self._outputs.left_in if isinstance(place, Contents) else self._outputs.left
             self.effects.append((place, left(now)))
+            self._title_new(place.label)
         for before in self._recorder.rebound.values():
             self.rebinds.append((before.tensor, self._outputs.number(before.tensor)))
         return changed
+
+    def _title_new(self, title: str) -> None:
+        """Say of outputs that are new what they are."""
+        self._titles += [title] * (len(self._outputs.references) - len(self._titles))
 
     def _check_arguments(self, now: list[Any], leaves: list[Any]) -> None:
         """What the function did to its arguments."""
@@ -143,6 +171,12 @@ class Take:
                 left.append(recorder.reference(gradient))
             self.gradients.append((node, number))
         outputs = (*self._outputs.references, *left)
+        self._title_new("")
+        self._titles += [
+            f"{recorder.names.get(node, 'a tensor')}.grad"
+            for node, number in self.gradients
+            if number is not None
+        ]
         writes = {
             name: recorder.reference(value)
             for name, value in recorder.writes.items()
@@ -154,7 +188,7 @@ class Take:
             for leaf, node in zip(self._signature.inputs, self._nodes, strict=True)
             if node is not None and leaf.name == node.op.label  # type: ignore[attr-defined]  # not a twin
         }
-        return Graph(inputs, outputs, slots, writes)
+        return Graph(inputs, outputs, slots, writes, tuple(self._titles))
 
     def _find_default_generator(self) -> Any:
         """The storage of this thread's generator, if numbers were drawn from it."""
@@ -186,19 +220,6 @@ def refuse_to_change(label: str) -> None:
 def _first_places(inputs: list[Tensor]) -> dict[int, int]:
     """The first place of each tensor, by id."""
     return {id(x): place for place, x in reversed([*enumerate(inputs)])}
-
-
-@contextmanager
-def _recording(recorder: Recorder, grad_enabled: bool) -> Iterator[None]:
-    """Record in the gradient mode of the caller, as if no module were running."""
-    state = context.state
-    before = state.scope, state.module
-    with recording_into(recorder):
-        state.scope, state.module, state.grad_enabled = "", None, grad_enabled
-        try:
-            yield
-        finally:
-            state.scope, state.module = before
 
 
 @contextmanager

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from limpid.compiler.steps.comparison import difference
+from limpid.compiler.steps.divergence import Divergence, first_difference
 from limpid.compiler.steps.guards import Guards
-from limpid.compiler.steps.places import is_counted, same, shown
+from limpid.compiler.steps.places import is_counted
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.takes import changes
 from limpid.errors import VerificationError
@@ -17,8 +19,6 @@ from limpid.graph.node import Node, next_number
 from limpid.storage import Journal, Storage, writes_undone
 from limpid.tensor import Tensor
 from limpid.transforms.nesting import flatten
-
-TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}  # of the largest number
 
 Values = dict[str, Any]  # what a call returned or left, by name
 
@@ -33,9 +33,39 @@ def verify(step: Any, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         trial = Trial(step.function, recording, recording.signature.given(args, kwargs))
         eager_args, eager_kwargs = _with_tensors(recording, args, kwargs)
         eager = trial.values(lambda: step.function(*eager_args, **eager_kwargs))
-        compiled = trial.values(lambda: recording.run(args, kwargs, arrays))
-    for name in {**eager, **compiled}:
-        _compare(name, eager.get(name), compiled.get(name), step.__name__)
+        with step.sight.paused():
+            compiled = trial.values(lambda: recording.run(args, kwargs, arrays))
+        for name in {**eager, **compiled}:
+            reason = difference(eager.get(name), compiled.get(name))
+            if reason:
+                first = first_difference(
+                    recording,
+                    recording.distinct(arrays),
+                    lambda: _recorded(step, itself, args, kwargs),
+                )
+                _fail(step.__name__, name, reason, first)
+
+
+def _recorded(step: Any, itself: Any, args: Any, kwargs: Any) -> tuple[Recording, list[Any]]:
+    """The call, recorded anew, and the arrays of its inputs."""
+    recording, arrays = step.record(itself, args, kwargs)
+    return recording, recording.distinct(arrays)
+
+
+def _fail(step: str, name: str, reason: str, first: Divergence) -> NoReturn:
+    where = f"\nthe first to differ is {first.where}" if first.where else ""
+    remedy = _FAULT if first.compiled else _UNSEEN
+    raise VerificationError(
+        f"{step}: {name} is not what the function gives without compiling: {reason}{where}"
+        f"\nremedy: {remedy}"
+    )
+
+
+_FAULT = "this is a fault of limpid's native code, please report it; LIMPID_NATIVE=0 does without"
+_UNSEEN = (
+    "what the function reads outside and nobody looks at (large arrays and deep nestings changed "
+    "in place, files, time) must come as an argument or be state"
+)
 
 
 def verify_step(step: Any, /, *args: Any, **kwargs: Any) -> None:
@@ -123,31 +153,3 @@ def _named(name: str, value: Any) -> Values:
 
 def _label(node: Any) -> str:
     return node.op.label or "a tensor"
-
-
-def _compare(name: str, eager: Any, compiled: Any, step: str) -> None:
-    reason = _difference(eager, compiled)
-    if reason:
-        raise VerificationError(
-            f"{step}: {name} is not what the function gives without compiling: {reason}\nremedy: "
-            "what the function reads outside and nobody looks at (large arrays and deep nestings "
-            "changed in place, files, time) must come as an argument or be state"
-        )
-
-
-def _difference(eager: Any, compiled: Any) -> str:
-    """How two values differ; nothing where they are the same."""
-    if not isinstance(eager, np.ndarray) or not isinstance(compiled, np.ndarray):
-        return "" if same(eager, compiled) else f"{shown(compiled)}, not {shown(eager)}"
-    if eager.shape != compiled.shape or eager.dtype != compiled.dtype:
-        return f"{shown(compiled)}, not {shown(eager)}"
-    if eager.dtype.kind != "f":
-        wrong = eager != compiled
-    else:
-        limit = TOLERANCE[eager.dtype.name] * np.abs(eager[np.isfinite(eager)]).max(initial=0)
-        apart = np.abs(np.subtract(eager, compiled, dtype=np.float64))
-        wrong = ~((apart <= limit) | (eager == compiled) | (np.isnan(eager) & np.isnan(compiled)))
-    if not wrong.any():
-        return ""
-    place = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
-    return f"{compiled[place]} at {place}, not {eager[place]}"

@@ -189,6 +189,11 @@ def _conv_transpose(
     weight = _checked_weight(rank, weight)
     x, single = batched(input, rank)
     affine.check_type(x, weight)
+    if x.shape[1] != weight.shape[0]:
+        raise ShapeError(
+            f"the input has {x.shape[1]} channels, but the weight {weight.shape}, which is (in, "
+            f"out/groups, *kernel), takes {weight.shape[0]}"
+        )
     if isinstance(padding, str):
         raise ArgumentError(f"the padding of a transposed convolution is a number, not {padding!r}")
     window = window_params(rank, weight.shape[2:], stride, padding, dilation)

@@ -17,6 +17,7 @@ import numpy as np
 from limpid.differentiation.declaration import linear
 from limpid.differentiation.primitive import Primitive
 from limpid.graph.node import Array, Spec
+from limpid.ops.plain import windows as plain
 from limpid.ops.precision import widened
 from limpid.ops.reduce import total
 from limpid.ops.windows import lowering
@@ -124,6 +125,7 @@ sum_pool: Primitive = linear(
     shape=lambda x, **window: Spec(output_shape(x, **window), x.dtype),
     relation=window_relation("x", "o"),
     lower=lower_windows("add"),
+    native=widened(plain.sums),
     math=r"\sum_k {x}_{o S + k D - P}",
 )
 sum_pool_input: Primitive = linear(
@@ -133,6 +135,7 @@ sum_pool_input: Primitive = linear(
     shape=lambda g, **window: Spec(input_shape(g, **window), g.dtype),
     relation=window_relation("o", "x"),
     lower=_lower_spread,
+    native=widened(plain.sums_input),
     math=r"\sum_k {g}_{(i + P - k D) / S}",
 )
 

@@ -22,6 +22,7 @@ from limpid.graph.dtype import int64
 from limpid.graph.node import Array, Spec
 from limpid.ops.gather import scatter_along_axis, take_along_axis
 from limpid.ops.layout import reshape
+from limpid.ops.plain import bins as plain
 from limpid.ops.windows.addresses import Part, by_parts, memory_order
 from limpid.ops.windows.geometry import Extents
 
@@ -148,6 +149,7 @@ max_of_bins: Primitive = general(
     outputs=2,
     gate="routes",
     numeric="any",
+    native=plain.largest_of_bins,
     math=r"\max_{i \in \mathrm{bin}} {x}_i",
     kink="of elements that tie, the first of the bin, row by row, receives the gradient",
 )

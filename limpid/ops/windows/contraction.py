@@ -87,6 +87,24 @@ class Contraction:
         return Contraction(indices, output, left, right, self.combine)
 
 
+def without_ones(contraction: Contraction) -> Contraction:
+    """The same contraction without indices that run once."""
+    once = {i.name for i in contraction.indices if i.extent == 1}
+    if not once:
+        return contraction
+
+    def access(axes: Access) -> Access:
+        return tuple(
+            replace(axis, terms=tuple(term for term in axis.terms if term[0] not in once))
+            for axis in axes
+        )
+
+    indices = tuple(i for i in contraction.indices if i.name not in once)
+    right = None if contraction.right is None else access(contraction.right)
+    output, left = access(contraction.output), access(contraction.left)
+    return Contraction(indices, output, left, right, contraction.combine)
+
+
 def affine(extent: int, offset: int = 0, **terms: int) -> Axis:
     """`affine(W, -1, o=2, k=1)`: address 2·o + k − 1 along an axis of extent W."""
     return Axis(extent, tuple(terms.items()), offset)

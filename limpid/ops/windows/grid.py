@@ -23,6 +23,7 @@ from limpid.graph.dtype import as_dtype, result_type
 from limpid.graph.node import Array, Spec
 from limpid.ops.cast import as_floats
 from limpid.ops.layout import expand_dims
+from limpid.ops.plain import grid as plain
 from limpid.ops.windows.grid_taps import Taps
 from limpid.tensor import operand
 
@@ -265,6 +266,8 @@ _grid_sample: Primitive = general(
     relation=_sampled_relation,
     numeric="float",
     kink=KINK,
+    native=plain.sampled,
+    valid=lambda x, grid, **params: np.isfinite(grid).all(),
     math=r"\mathrm{sample}({x}, {grid})",
 )
 _grid_spread: Primitive = general(
@@ -279,6 +282,8 @@ _grid_spread: Primitive = general(
     relation=_spread_relation,
     numeric="float",
     kink=KINK,
+    native=plain.spread,
+    valid=lambda g, grid, **params: np.isfinite(grid).all(),
     math=r"\mathrm{spread}({g}, {grid})",
 )
 _grid_slopes: Primitive = general(
@@ -302,6 +307,8 @@ _grid_slopes: Primitive = general(
     relation=_slopes_relation,
     numeric="float",
     kink=KINK,
+    native=plain.slopes,
+    valid=lambda g, x, grid, **params: np.isfinite(grid).all(),
     math=r"\nabla_{{grid}}\, {g} \cdot \mathrm{sample}({x}, {grid})",
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from limpid.graph.node import Array
+from limpid.ops.blocks import polynomial
 
 # The weights of four neighbours as polynomials in the distance t from the second one, the highest
 # power first (Keys 1981, a = −0.75).
@@ -67,18 +68,19 @@ class Taps:
             return [-self.slope, self.slope] if order else [1 - self.part, self.part]
         factor = self.slope**order
         polynomials = [np.polyder(c, order) * factor for c in CUBIC]
-        return [np.polyval(p.astype(self.part.dtype), self.part) for p in polynomials]
+        return [polynomial(p.tolist(), self.part) for p in polynomials]
 
     def _held(self, place: Array) -> Array:
         """Places brought into the axis; the slope becomes that of each place."""
-        self.slope = np.full_like(place, self.slope)
+        slope = np.full_like(place, self.slope)
         if self.padding == "zeros":
+            self.slope = slope
             return np.clip(place, -2, self.extent + 1)  # beyond, all taps are outside
         if self.padding == "reflection":
             place, back = self._reflected(place)
-            self.slope[back] *= -1
+            slope = np.where(back, -slope, slope)
         last = self.extent - 1
-        self.slope[(place <= 0) | (place >= last)] = 0
+        self.slope = np.where((place <= 0) | (place >= last), 0, slope)
         return np.clip(place, 0, last)
 
     def _inside(self, index: Array) -> Array:

@@ -22,6 +22,7 @@ from limpid.differentiation.relation import Relation
 from limpid.errors import ShapeError
 from limpid.graph.dtype import dtype_of, int64
 from limpid.graph.node import Array, Spec
+from limpid.ops.plain import max_pool as plain
 from limpid.ops.windows.addresses import PART, Part, addresses, by_parts, memory_order
 from limpid.ops.windows.geometry import Extents
 from limpid.ops.windows.stages import (
@@ -264,6 +265,7 @@ max_pool = general(
     outputs=2,
     gate="routes",
     numeric="any",
+    native=plain.largest,
     math=r"\max_k {x}_{o S + k D - P}",
     kink="of elements that tie, the first of the window, row by row, receives the gradient",
 )
@@ -279,6 +281,7 @@ window_pick: Primitive = linear(
     shape=_pick_spec,
     relation=window_relation("x", "o", moved=True),
     numeric="any",
+    native=plain.picked,
     math="{x}[{winner}]",
 )
 window_put: Primitive = linear(
@@ -291,6 +294,7 @@ window_put: Primitive = linear(
     shape=_put_spec,
     relation=window_relation("o", "x"),
     numeric="any",
+    native=plain.put,
     math=r"\mathrm{put}({g}, {winner})",
 )
 window_positions = general(
@@ -302,5 +306,6 @@ window_positions = general(
         (tuple(range(winner.ndim)),), (tuple(range(winner.ndim)),)
     ),
     numeric="any",
+    native=plain.positions,
     math=r"\mathrm{positions}({winner})",
 )

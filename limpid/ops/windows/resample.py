@@ -20,6 +20,7 @@ from limpid.graph.node import Array, Spec
 from limpid.ops.axes import normal_axis
 from limpid.ops.cast import as_floats
 from limpid.ops.layout import renamed
+from limpid.ops.plain import bins as plain
 from limpid.ops.windows.band import KINDS, Band, Matrix, band, blocks, joint
 from limpid.tensor import operand
 
@@ -149,6 +150,7 @@ _resample: Primitive = linear(
     transpose=lambda g, x, *, adjoint, **params: _resample(g, adjoint=not adjoint, **params),
     shape=_spec,
     relation=_relation,
+    native=plain.resampled,
     math=r"\mathrm{resample}({x})",
 )
 

@@ -17,6 +17,7 @@ from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
 from limpid.errors import ShapeError
 from limpid.graph.node import Array, Spec
+from limpid.ops.plain import windows as plain
 from limpid.ops.precision import widened
 from limpid.ops.windows import lowering
 from limpid.ops.windows.contraction import Contraction
@@ -99,6 +100,7 @@ unfold: Primitive = linear(
     shape=lambda x, **window: Spec(_unfolded_shape(x, **window), x.dtype),
     relation=_relation("x"),
     lower=_lower_unfold,
+    native=plain.unfolded,
     numeric="any",
     math=r"\mathrm{unfold}({x})",
 )
@@ -109,6 +111,7 @@ fold: Primitive = linear(
     shape=lambda g, **window: Spec(_folded_shape(g, **window), g.dtype),
     relation=_relation("y"),
     lower=_lower_fold,
+    native=widened(plain.folded),
     numeric="any",
     math=r"\mathrm{fold}({g})",
 )

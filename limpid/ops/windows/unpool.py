@@ -21,6 +21,8 @@ from limpid.differentiation.relation import Relation
 from limpid.errors import IndexingError, ShapeError
 from limpid.graph.node import Array, Spec
 from limpid.graph.source import here
+from limpid.ops.plain import max_pool as plain
+from limpid.ops.plain.functions import between
 from limpid.ops.windows.geometry import Extents
 
 
@@ -97,6 +99,8 @@ unpool: Primitive = linear(
     shape=lambda x, indices, *, extents: Spec(_put_shape(x, indices, extents), x.dtype),
     relation=_relation("o", "x"),
     numeric="any",
+    native=plain.unpooled,
+    valid=lambda x, indices, *, extents: between(indices, 0, prod(extents)),
     math=r"\mathrm{unpool}({x}, {indices})",
     kink="of values put at one position the last stays; the others receive no gradient",
 )
@@ -107,5 +111,7 @@ unpool_adjoint: Primitive = linear(
     shape=lambda g, indices, *, extents: Spec(_taken_shape(g, indices, extents), g.dtype),
     relation=_relation("x", "o"),
     numeric="any",
+    native=plain.unpooled_back,
+    valid=lambda g, indices, *, extents: between(indices, 0, prod(extents)),
     math="{g}[{indices}]",
 )

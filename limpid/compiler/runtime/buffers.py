@@ -1,0 +1,157 @@
+"""The memory of a program, and where commands find the arrays in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from ctypes import addressof, c_uint64
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from limpid.compiler.machine.loading import address
+from limpid.compiler.program.values import Value
+from limpid.compiler.program.views import locate, packed
+from limpid.compiler.schedule.memory import ALIGNED, Memory
+from limpid.graph.node import Array
+
+CELLS = 256  # in a block of them
+
+
+class Cell(NamedTuple):
+    """The address of an array that may change, and where it is found by those who use it."""
+
+    place: int
+
+
+class Buffers:
+    """Arrays of inputs and ends, memory for all that is in between.
+
+    homes    new values of slots, each with the number of the input whose array it is written to
+    given    ends that can be renewed: their arrays are given away
+    workers  threads, each of which has memory of its own for what is local to a chunk
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        ends: Sequence[Value],
+        homes: Mapping[Value, int],
+        given: Collection[Value],
+        workers: int,
+    ):
+        self.memory, self.homes, self.workers = memory, homes, workers
+        self.given = frozenset(given)
+        self.inputs: dict[int, Array] = {}
+        self.common = _aligned(memory.common)
+        self.own = [_aligned(memory.local) for _ in range(workers)]
+        self.ends = {end: like(end) for end in ends if end not in homes}
+        self._constants: dict[Value, Array] = {}
+        self._cells: dict[tuple[str, Any], tuple[Any, int]] = {}  # by what they are for
+        self._of_inputs: dict[int, tuple[Any, int]] = {}
+        self._blocks: list[Any] = []
+
+    def set_input(self, number: int, array: Array) -> None:
+        """Read an input from this array, without gaps, from now on; and write its new value."""
+        self.inputs[number] = array
+        cell = self._of_inputs.get(number)
+        if cell is not None:
+            cell[0][cell[1]] = address(array)
+
+    def renew(self, end: Value) -> Array:
+        """Write an end to a new array from now on; the old one belongs to somebody else."""
+        made = self.ends[end] = like(end)
+        self._point(("end", end), made)
+        return made
+
+    def find(self, value: Value, worker: int) -> int | Cell:
+        """The address of a value, or the cell with it."""
+        if value.kind == "constant":
+            return address(self._constant(value))
+        number = value.params["number"] if value.kind == "input" else self.homes.get(value)
+        if number is not None:
+            return self._cell(("input", number), self.inputs.get(number))
+        if value in self.ends:
+            array = self.ends[value]
+            return self._cell(("end", value), array) if value in self.given else address(array)
+        place = self.memory.places[value]
+        return address(self.own[worker] if place.local else self.common) + place.offset
+
+    def fixed(self, content: int) -> Cell:
+        """A cell with an address that stays."""
+        cell = self._cell(("fixed", content), None)
+        block, n = self._cells["fixed", content]
+        block[n] = content
+        return cell
+
+    def is_whole(self, value: Value) -> bool:
+        """Whether all items are there, not only those of a chunk."""
+        place = self.memory.places.get(value)
+        return place is None or not place.local
+
+    def array(self, x: Value) -> Array:
+        """A value that is there as a whole, as an array."""
+        if x.kind == "constant":
+            return self._constant(x)
+        number = x.params["number"] if x.kind == "input" else self.homes.get(x)
+        if number is not None:
+            return self.inputs[number]
+        if x in self.ends:
+            return self.ends[x]
+        if x in self.memory.places:
+            return self._placed(x)
+        found = locate(x)
+        return _strided(self.array(found.base), found.offset, x, found.strides)
+
+    def _constant(self, value: Value) -> Array:
+        if value not in self._constants:
+            self._constants[value] = np.array(value.params["array"], order="C")
+        return self._constants[value]
+
+    def _placed(self, x: Value) -> Array:
+        place = self.memory.places[x]
+        memory = self.own[0] if place.local else self.common
+        strides = [n * x.dtype.itemsize for n in packed(x.shape, x.order)]
+        return np.ndarray(x.shape, x.dtype, memory.data, place.offset, strides)
+
+    def _cell(self, key: tuple[str, Any], array: Array | None) -> Cell:
+        if key not in self._cells:
+            n = len(self._cells) % CELLS
+            if n == 0:
+                self._blocks.append((c_uint64 * CELLS)())
+            self._cells[key] = self._blocks[-1], n
+            if key[0] == "input":
+                self._of_inputs[key[1]] = self._cells[key]
+            if array is not None:
+                self._point(key, array)
+        block, n = self._cells[key]
+        return Cell(addressof(block) + 8 * n)
+
+    def _point(self, key: tuple[str, Any], array: Array) -> None:
+        found = self._cells.get(key)
+        if found is not None:
+            found[0][found[1]] = address(array)
+
+
+def like(value: Value) -> Array:
+    """Memory for a value."""
+    order = value.order or tuple(range(len(value.shape)))
+    made: Array = np.empty([value.shape[axis] for axis in order], value.dtype)
+    return made.transpose(np.argsort(order)) if value.order else made
+
+
+def _strided(base: Array, offset: int, x: Value, strides: Sequence[int]) -> Array:
+    """A view of an array without gaps, whatever the order of its axes."""
+    if not prod(x.shape):
+        return np.empty(x.shape, x.dtype)
+    flat = base.ravel(order="K")
+    assert np.may_share_memory(flat, base)
+    return as_strided(flat[offset:], x.shape, [n * x.dtype.itemsize for n in strides])
+
+
+def _aligned(size: int) -> Array:
+    """Bytes from a cache line's start on."""
+    made = np.zeros(size + ALIGNED, np.uint8)
+    start = -address(made) % ALIGNED
+    return made[start : start + max(size, 1)]

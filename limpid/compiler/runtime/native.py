@@ -1,0 +1,246 @@
+"""Programs in native code. Everything is laid out once; then running one is a call, or a few where
+NumPy does something in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from limpid.compiler.machine.loading import load
+from limpid.compiler.machine.target import Target
+from limpid.compiler.program.layouts import laid_out
+from limpid.compiler.program.values import Value, copied, evaluate, ordered
+from limpid.compiler.program.views import with_copies
+from limpid.compiler.runtime.assembly import Assembler, Part
+from limpid.compiler.runtime.buffers import Buffers
+from limpid.compiler.runtime.commands import Functions, commands, is_native
+from limpid.compiler.schedule.bands import Bands
+from limpid.compiler.schedule.hazards import too_early
+from limpid.compiler.schedule.memory import plan
+from limpid.compiler.schedule.splitting import split_sums
+from limpid.compiler.schedule.stages import Block, Stage, schedule
+from limpid.graph.node import Array
+from limpid.ops.workers import thread_count
+
+Explain = Callable[[Value, Sequence[Array], Exception], Any]  # raises a better error
+
+
+class Native:
+    """A program in native code.
+
+    homes    numbers of ends, each with the number of the input that it is the new value of: it is
+             written to the input's array
+    checks   truths, without axes; where one is false the program ends before anything was written
+    given    numbers of ends whose arrays can be given away: `renew`
+    probes   numbers of ends that are only looked at: the others are computed as without them
+    """
+
+    def __init__(
+        self,
+        ends: Sequence[Value],
+        target: Target,
+        homes: Mapping[int, int] | None = None,
+        checks: Sequence[Value] = (),
+        explain: Explain | None = None,
+        given: Sequence[int] = (),
+        probes: Collection[int] = (),
+    ):
+        self.target = target
+        self._explain = explain
+        self._probes = frozenset(probes)
+        self._native: dict[Value, bool] = {}
+        self._lower(ends, homes or {}, checks)
+        workers = thread_count() if self.is_shared else 1
+        kept = [*self.ends, *self.checks]
+        self.memory = plan(self.schedule, kept)
+        away = [self.ends[n] for n in given]
+        self.buffers = Buffers(self.memory, kept, self.homes, away, workers)
+        self.functions = Functions(target)
+        self.parts: list[Part | Stage] = self._assembled()
+
+    # What is run
+
+    def run(self, inputs: Sequence[Any]) -> list[Array]:
+        """The outputs for these inputs, which are not written to."""
+        for number, x in enumerate(inputs):
+            written = number in self.homes.values()
+            self.buffers.set_input(number, np.array(x, order="C", copy=written or None))
+        self.execute()
+        return [self.output(n) for n in range(len(self.ends))]
+
+    def execute(self) -> bool:
+        """Compute all ends; False if a check failed."""
+        made: dict[Value, Any] = {}  # what calls gave, which may be more than its numbers
+        for part in self.parts:
+            if isinstance(part, Part):
+                part.run()
+                if self.checks and part.stopped():
+                    return False
+            else:
+                self.call(part, made)
+        return True
+
+    def output(self, number: int) -> Array:
+        """An end as an array of its own."""
+        return self.buffers.array(self.ends[number]).copy(order="K")
+
+    def array(self, number: int) -> Array:
+        """The array that an end is written to."""
+        return self.buffers.array(self.ends[number])
+
+    def renew(self, number: int) -> Array:
+        """A new array that an end is written to; the one before is given away."""
+        return self.buffers.renew(self.ends[number])
+
+    # How it is made
+
+    def _lower(
+        self, ends: Sequence[Value], homes: Mapping[int, int], checks: Sequence[Value]
+    ) -> None:
+        """Find the schedule. New values that would be written too early are copied at the end."""
+        count = len(ends)
+        lowered = self._lowered([*ends, *checks], homes)
+        lowered = _distinct(lowered)
+        self.ends, self.checks = lowered[:count], lowered[count:]
+        inputs = {v.params["number"]: v for v in _leaves(lowered)}
+        late: list[Value] = []
+        while True:
+            apart = self._apart(lowered)
+            self.schedule = schedule(lowered, self._is_native, late, self.checks, apart)
+            self.homes = {self.ends[n]: number for n, number in homes.items()}
+            writes = {new: inputs[n] for new, n in self.homes.items() if n in inputs}
+            unread = [new for new, n in self.homes.items() if n not in inputs]
+            early = too_early(self.schedule, writes, self._last_risk())
+            early += [new for new in unread if self._phase(new) <= self._last_risk()]
+            early = [new for new in early if new not in late]
+            if not early:
+                return
+            for new in early:
+                self.ends[self.ends.index(new)] = again = copied(new)
+                late.append(again)
+            lowered = [*self.ends, *self.checks]
+
+    def _lowered(self, ends: Sequence[Value], homes: Collection[int]) -> list[Value]:
+        """Operands as the kernel wants them, long sums in two steps."""
+        made = with_copies(ends)
+        cut = Bands(ordered(made), self._apart(made)).cut_indices
+        made = with_copies(laid_out(made, self.target, cut, [made[n] for n in homes]))
+        return split_sums(made, self._is_native, self._apart)
+
+    def _apart(self, ends: Sequence[Value]) -> set[Value]:
+        """What only probes need."""
+        if not self._probes:
+            return set()
+        others = [end for n, end in enumerate(ends) if n not in self._probes]
+        return set(ordered(ends)) - set(ordered(others))
+
+    def _is_native(self, value: Value) -> bool:
+        if value not in self._native:
+            self._native[value] = is_native(value, self.target)
+        return self._native[value]
+
+    def _phase(self, value: Value) -> int:
+        block = self.schedule.place[value]
+        return next(n for n, phase in enumerate(self.schedule.phases) if block in phase)
+
+    def _last_risk(self) -> int:
+        """The last phase in which something can go wrong."""
+        calls = [n for n, p in enumerate(self.schedule.phases) if any(b.is_call for b in p)]
+        return max([-1, *calls, *map(self._phase, self.checks)])
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several threads can work at once."""
+        return any(tasks(phase) > 1 for phase in self.schedule.phases)
+
+    def _assembled(self) -> list[Part | Stage]:
+        made = {
+            block: commands(block, self.schedule.buffered, self.functions, self.target)
+            for phase in self.schedule.phases
+            for block in phase
+            if not block.is_call
+        }
+        if self.checks:
+            check = self.functions.check()
+        module = load(self.functions.module(), self.target)
+        assembler = Assembler(self.buffers, module, self.schedule.place)
+        self.groups = assembler.groups
+        last = max(map(self._phase, self.checks), default=-1)
+        parts: list[Part | Stage] = []
+        phases: list[Array] = []
+        tables: list[Array] = []  # of checks that the present part makes
+        for number, phase in enumerate(self.schedule.phases):
+            if blocks := [block for block in phase if not block.is_call]:
+                phases.append(assembler.phase(blocks, made))
+            calls = [block.stages[0] for block in phase if block.is_call]
+            if calls:
+                _close(parts, phases, tables, assembler)
+                parts += calls
+            if number == last:
+                record, tables = assembler.checks(self.checks, check)
+                phases.append(record)
+        _close(parts, phases, tables, assembler)
+        return parts
+
+    # What NumPy does
+
+    def call(self, stage: Stage, made: dict[Value, Any]) -> None:
+        """Let NumPy compute a stage; `made` has what calls before it gave."""
+        head = stage.values[0]
+        operands = [made[x] if x in made else self.buffers.array(x) for x in head.operands]
+        try:
+            results = _made(head, operands)
+        except Exception as error:
+            if self._explain is not None:
+                self._explain(head, operands, error)
+            raise
+        for value in stage.values:
+            made[value] = results[value.params["number"]] if isinstance(results, tuple) else results
+            if value in self.schedule.buffered:
+                self.buffers.array(value)[...] = np.asarray(made[value]).reshape(value.shape)
+
+
+def _close(
+    parts: list[Part | Stage], phases: list[Array], tables: list[Array], assembler: Assembler
+) -> None:
+    """The native work up to here is one call."""
+    if phases:
+        part = Part(phases, assembler)
+        for table in tables:
+            part.set_stop(table)
+        parts.append(part)
+        phases.clear()
+        tables.clear()
+
+
+def _made(head: Value, operands: Sequence[Array]) -> Any:
+    if head.kind == "call":
+        return head.params["primitive"].evaluate(operands, head.params["params"])
+    given = [Value("input", x.shape, x.dtype, params={"number": n}) for n, x in enumerate(operands)]
+    return evaluate(
+        [Value(head.kind, head.shape, head.dtype, tuple(given), head.params)], operands
+    )[0]
+
+
+def _distinct(ends: Sequence[Value]) -> list[Value]:
+    """The same ends; copies of those that come again."""
+    seen: set[Value] = set()
+    made = []
+    for end in ends:
+        made.append(copied(end) if end in seen else end)
+        seen.add(end)
+    return made
+
+
+def _leaves(ends: Sequence[Value]) -> list[Value]:
+    return [value for value in ordered(ends) if value.kind == "input"]
+
+
+def tasks(phase: Sequence[Block]) -> int:
+    """How many parts of a phase threads can share."""
+    return sum(
+        block.band.slots if block.band is not None else 1 for block in phase if not block.is_call
+    )

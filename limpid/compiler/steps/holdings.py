@@ -1,0 +1,143 @@
+"""What a step in native code writes to: the arrays of slots, and of the gradients that it leaves.
+
+An array is written to only if nobody else holds it: whoever has taken one, or a view of one, keeps
+what he saw, and the step goes on with another. How often Python objects are held tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from limpid.compiler.runtime.native import Native
+from limpid.compiler.runtime.references import References
+from limpid.graph.context import context
+from limpid.graph.node import Array, Node
+from limpid.storage import Storage, Write
+from limpid.tensor import Tensor
+
+
+class Holdings:
+    """The storages that native code reads and writes, and the gradients that it leaves.
+
+    first      the number of the first slot among the inputs
+    written    slots that are written
+    gradients  leaves, each with the number of the output that its `.grad` becomes, or None
+    """
+
+    def __init__(
+        self,
+        native: Native,
+        first: int,
+        written: Sequence[int],
+        gradients: Sequence[tuple[Node, int | None]],
+    ) -> None:
+        self._native, self._first, self._written = native, first, written
+        self._nodes = [node for node, number in gradients if number is not None]
+        self._numbers = [number for _, number in gradients if number is not None]
+        self._absent = [node for node, number in gradients if number is None]
+        self._write = Write()
+        self.forget()
+
+    def forget(self) -> None:
+        """Look at everything again next time."""
+        self._storages: Sequence[Storage] = []
+        self._holders: list[Any] = []  # kept alive, so that they count
+        self._latest: list[Write] = []  # of each storage when it was looked at
+        self._arrays: list[Array] = []  # of slots that are written
+        self._tensors: list[Tensor] = []  # in `.grad`
+        self._mine = References([])  # all that nobody else may hold
+        self._is_known = False  # whether that was looked at since it was written
+
+    def hold(self, storages: Sequence[Storage]) -> Write:
+        """Before a run: let it use what the storages hold; the write that all updates share."""
+        if not self._is_as_before(storages):
+            journal = context.state.journal
+            if journal is not None:
+                for slot in self._written:
+                    journal.note(storages[slot])
+            self._look(storages)
+        return self._write
+
+    def leave(self) -> None:
+        """After a run: `.grad` of the leaves is what was computed."""
+        if not self._is_known:
+            for place, node in enumerate(self._nodes):
+                _retain(node, self._tensors[place])  # no variable: it would be counted
+            self._mine = References(self._watched())
+            self._is_known = True
+        for node in self._absent:
+            _retain(node, None)
+
+    def _is_as_before(self, storages: Sequence[Storage]) -> bool:
+        """Whether all arrays are those of the last run, and nobody else has taken one."""
+        if not self._is_known or not self._mine.unchanged():
+            return False
+        if not all(map(is_, [storage.latest for storage in storages], self._latest)):
+            return False
+        try:
+            retained: Any = [node.retained[0] for node in self._nodes]  # type: ignore[index]  # caught
+        except (TypeError, KeyError):
+            return False
+        return (
+            all(map(is_, retained, self._tensors))
+            and (storages is self._storages or all(map(is_, storages, self._storages)))
+            and context.state.journal is None
+        )
+
+    def _look(self, storages: Sequence[Storage]) -> None:
+        """Find the arrays of storages that somebody wrote, and others for those that are held."""
+        held = self._held()
+        self._mine, self._is_known = References([]), False
+        for slot, storage in enumerate(storages):
+            same = bool(self._latest) and storage is self._storages[slot]
+            same = same and storage.latest is self._latest[slot]
+            if slot in self._written and (not same or id(storage.array) in held):
+                self._own(storage)
+                same = False
+            if not same:
+                array = np.asarray(storage.array, order="C")
+                self._native.buffers.set_input(self._first + slot, array)
+                del array  # which would be counted
+        self._renew(held)
+        self._arrays = [storages[slot].array for slot in self._written]
+        self._holders = [storage.holder() for storage in storages if type(storage) is Storage]
+        self._latest = [storage.latest for storage in storages]
+        self._storages = storages
+
+    def _watched(self) -> list[Any]:
+        return [*self._arrays, *map(self._native.array, self._numbers), *self._tensors]
+
+    def _held(self) -> set[int]:
+        """The ids of arrays and tensors that somebody else may hold."""
+        if not self._is_known:
+            return {id(x) for x in self._watched()} if self._latest else set()
+        retained = {id((node.retained or {}).get(0)) for node in self._nodes}
+        lost = {id(x) for x in self._tensors} - retained  # nobody can tell who else holds these
+        return lost | self._mine.changed()
+
+    def _own(self, storage: Storage) -> None:
+        """Give a storage an array that nobody else holds."""
+        latest = storage.latest
+        storage.restore((np.array(storage.array, order="C"), latest))
+        self._write.version = max(self._write.version, latest.version)
+        storage.latest = self._write
+
+    def _renew(self, held: set[int]) -> None:
+        """Other arrays for gradients that somebody holds."""
+        if not self._tensors:
+            self._tensors = [Tensor(None, 0, self._native.renew(n)) for n in self._numbers]
+            return
+        for place, number in enumerate(self._numbers):
+            tensor = self._tensors[place]
+            if id(tensor) in held or id(tensor._value) in held:
+                self._tensors[place] = Tensor(None, 0, self._native.renew(number))
+
+
+def _retain(node: Node, gradient: Tensor | None) -> None:
+    if node.retained is None:
+        node.retained = {}
+    node.retained[0] = gradient

@@ -1,0 +1,148 @@
+"""Running a graph with probes: it computes what it computes without them, and hands out more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from limpid.compiler.steps.preparation import prepare
+from limpid.compiler.steps.selection import Probe
+from limpid.differentiation.rules import RuleRecorder
+from limpid.graph.context import absolute_scope, context, recording_into
+from limpid.graph.graph import Graph, Reference, is_reference
+from limpid.graph.node import Array, Node
+from limpid.graph.registry import operations
+from limpid.storage import Storage
+from limpid.tensor import Tensor
+from limpid.transforms.body import reference_of, tensor_of
+
+Probed = dict[str, Any]  # name → a read-only array, or a number
+Found = list[Any]  # the same in the order of the probes, numbers as arrays
+EMPTY = float("nan")  # what has no elements has no mean, no extremes and no shares
+SCOPE = "probe"  # of the nodes that compute statistics
+
+
+class ProbedGraph:
+    """A graph with probes among its outputs; `run` takes them out again.
+
+    The graph that is probed is part of `graph` as it is, node by node; statistics are nodes at its
+    end. What is probed comes after the outputs that there are without probes, and `idle` slots,
+    which only probes may need, after the others. `gradients` are those that `update` leaves.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        idle: Mapping[str, Node],
+        probes: Sequence[Probe],
+        gradients: Sequence[tuple[Node, int | None]] = (),
+    ) -> None:
+        self._probes = probes
+        self._arrays = [place for place, probe in enumerate(probes) if not probe.statistic]
+        self._count = len(graph.outputs)
+        with _recording():
+            values = [_reference(probe) for probe in probes]
+        slots = {**graph.slots, **idle}
+        self.graph = Graph(graph.inputs, (*graph.outputs, *values), slots, graph.writes)
+        probed = range(self._count, len(self.graph.outputs))
+        self.executor = prepare(self.graph, gradients, probed)
+
+    def run(
+        self, inputs: Sequence[Array], state: Sequence[Array]
+    ) -> tuple[list[Any], list[Any], Found]:
+        """The outputs, the new values of slots, and what was found."""
+        outputs, writes = self.executor.run(inputs, state)
+        found = self._kept(outputs[self._count :], (*inputs, *state, *writes))
+        return outputs[: self._count], writes, found
+
+    def update(
+        self, inputs: Sequence[Array], storages: Sequence[Storage]
+    ) -> tuple[list[Any], Found]:
+        """The outputs and what was found; slots are written in place, gradients left in `.grad`."""
+        outputs = self.executor.update(inputs, storages)
+        return outputs[: self._count], self._kept(outputs[self._count :], inputs)
+
+    def _kept(self, found: Found, others: Sequence[Array]) -> Found:
+        """What was found, as arrays to which nobody will write: no caller, and no later step."""
+        if self._arrays:
+            taken = {id(x) for x in others}
+            for place in self._arrays:
+                array = np.asarray(found[place])
+                theirs = array.base is not None or id(found[place]) in taken
+                found[place] = read_only(array.copy() if theirs else array)
+        return found
+
+    def named(self, found: Found) -> Probed:
+        """What was found, by name; statistics as numbers."""
+        return {
+            probe.name: np.asarray(value).item() if probe.statistic else value
+            for probe, value in zip(self._probes, found, strict=True)
+        }
+
+
+def read_only(array: Array) -> Array:
+    """A view through which nobody can write."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+# Statistics, in double precision
+
+
+def _recording() -> Any:
+    return recording_into(RuleRecorder())
+
+
+def _reference(probe: Probe) -> Reference:
+    if not probe.statistic:
+        return probe.value
+    context.state.grad_enabled = False
+    value = probe.value
+    x = tensor_of(value) if is_reference(value) else Tensor(None, 0, np.asarray(value))
+    with absolute_scope(SCOPE):
+        made = _STATISTICS[probe.statistic](x)
+    return reference_of(made) if isinstance(made, Tensor) else np.asarray(made)
+
+
+def _norm(x: Tensor) -> Any:
+    wide = operations["astype"](x, "float64")
+    return operations["sqrt"](operations["sum"](wide * wide))
+
+
+def _mean(x: Tensor) -> Any:
+    return operations["mean"](operations["astype"](x, "float64")) if x.size else EMPTY
+
+
+def _zeros(x: Tensor) -> Any:
+    if not x.size:
+        return EMPTY
+    return operations["mean"](operations["astype"](operations["equal"](x, 0), "float64"))
+
+
+def _nan(x: Tensor) -> Any:
+    if x.dtype.kind != "float":
+        return 0
+    return operations["sum"](operations["astype"](operations["isnan"](x), "int64"))
+
+
+def _extreme(name: str) -> Callable[[Tensor], Any]:
+    def extreme(x: Tensor) -> Any:
+        if not x.size:
+            return EMPTY
+        plain = operations["astype"](x, "int8") if x.dtype.kind == "bool" else x
+        return operations[name](plain)
+
+    return extreme
+
+
+_STATISTICS: dict[str, Callable[[Tensor], Any]] = {
+    "norm": _norm,
+    "mean": _mean,
+    "max": _extreme("max"),
+    "min": _extreme("min"),
+    "nan": _nan,
+    "zeros": _zeros,
+}

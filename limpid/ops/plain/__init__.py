@@ -1,0 +1,1 @@
+"""Forwards in plain steps, from which native code is made: nothing looks at values."""
