@@ -135,10 +135,11 @@ class Buffers:
 
 
 def like(value: Value) -> Array:
-    """Memory for a value."""
-    order = value.order or tuple(range(len(value.shape)))
-    made: Array = np.empty([value.shape[axis] for axis in order], value.dtype)
-    return made.transpose(np.argsort(order)) if value.order else made
+    """Memory for a value: an array that is no view, so that those who hold it can be counted."""
+    if not value.order:
+        return np.empty(value.shape, value.dtype)
+    laid_out: Array = np.empty([value.shape[axis] for axis in value.order], value.dtype)
+    return np.empty_like(laid_out.transpose(np.argsort(value.order)), order="K")
 
 
 def _strided(base: Array, offset: int, x: Value, strides: Sequence[int]) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from limpid.compiler.machine.loading import load
 from limpid.compiler.machine.target import Target
 from limpid.compiler.program.layouts import laid_out
+from limpid.compiler.program.sharing import shared
 from limpid.compiler.program.values import Value, copied, evaluate, ordered
 from limpid.compiler.program.views import with_copies
 from limpid.compiler.runtime.assembly import Assembler, Part
@@ -125,7 +126,7 @@ class Native:
 
     def _lowered(self, ends: Sequence[Value], homes: Collection[int]) -> list[Value]:
         """Operands as the kernel wants them, long sums in two steps."""
-        made = with_copies(ends)
+        made = with_copies(shared(ends))
         cut = Bands(ordered(made), self._apart(made)).cut_indices
         made = with_copies(laid_out(made, self.target, cut, [made[n] for n in homes]))
         return split_sums(made, self._is_native, self._apart)
