@@ -7,8 +7,9 @@ nearly always, images hardly ever.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, inf, prod
+from types import MappingProxyType
 from typing import NamedTuple
 
 from limpid.compiler.contraction.product import OUTERS
@@ -19,6 +20,7 @@ Order = tuple[int, ...]
 
 MOVED = 100  # how many multiply-adds take as long as moving one element
 WINDOWED = 1.15  # how much more lanes along windows cost: what follows is done in odd strides
+TURNED = 4  # what an output in another than row-major order costs, for each element
 WASTE = 6  # a kernel that would do so many times the work is not used
 
 
@@ -52,7 +54,7 @@ def choose(
     rows: int,
     moved: float = MOVED,
     free: bool = False,
-    but: Collection[str] = (),
+    chunks: Mapping[str, int] = MappingProxyType({}),
 ) -> Choice | None:
     """The index that costs least as lanes; None if the kernel would waste too much.
 
@@ -60,14 +62,16 @@ def choose(
     rows   rows of a tile
     moved  how many multiply-adds take as long as moving one element
     free   whether the output can lie in any order, at no cost
-    but    indices that it must not be
+    chunks  how far an index runs at once that is cut
     """
     best, least = None, inf
     for index in contraction.indices:
         choice = along(contraction, layouts, index.name)
-        if choice is None or index.name in but:
+        if choice is None:
             continue
         cost = _cost(contraction, choice, width, rows, moved, free)
+        if index.name in chunks:
+            cost *= _filled(chunks[index.name], width)
         if cost < least:
             best, least = choice, cost
     return best
@@ -108,9 +112,9 @@ def _cost(
         return inf  # it wastes too much, or there are more loops than the kernel has
     if any(len(a.terms) > 1 and choice.lane in dict(a.terms) for a in b):
         done *= WINDOWED
-    out = None if free else choice.out
-    copied = sum(prod(x.extent for x in y) for y, o in ((b, choice.order), (c, out)) if o)
-    return done + moved * copied
+    written = TURNED if free else moved
+    copies = (b, choice.order, moved), (c, choice.out, written)
+    return done + sum(cost * prod(x.extent for x in y) for y, order, cost in copies if order)
 
 
 def work(contraction: Contraction, choice: Choice, width: int, rows: int) -> float:

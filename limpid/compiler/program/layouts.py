@@ -8,7 +8,7 @@ loops do as well as the kernel become loops.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,15 +27,15 @@ MOVED = 12  # how many multiply-adds take as long as moving one element in squar
 FOLLOWING = ("map", "reduce", "join", "accumulate")  # kinds that keep the order of an operand
 
 
-Cut = Callable[[Value], Collection[str]]  # indices of a contraction that are cut into chunks
+Cut = Callable[[Value], Mapping[str, int]]  # how far indices of a contraction run in a chunk
 
 
 def laid_out(
-    ends: Sequence[Value], target: Target, cut: Cut = lambda _: (), fixed: Sequence[Value] = ()
+    ends: Sequence[Value], target: Target, cut: Cut = lambda _: {}, fixed: Sequence[Value] = ()
 ) -> list[Value]:
     """The same values in the orders that suit them; the fixed ones row-major.
 
-    No lanes run along what is cut into chunks.
+    Lanes along what is cut into chunks are counted in chunks.
     """
     layouter = _Layouter(target, cut, frozenset(fixed))
     for value in ordered(ends):
@@ -65,8 +65,8 @@ class _Layouter:
         mark(now.operands, value.node, [None] * len(now.operands))
         self.made[value] = now
 
-    def _contraction(self, value: Value, fixed: bool, but: Collection[str]) -> Value:
-        choice = self._choice(value, fixed, but)
+    def _contraction(self, value: Value, fixed: bool, chunks: Mapping[str, int]) -> Value:
+        choice = self._choice(value, fixed, chunks)
         if choice is None:
             return as_loops(value, self._padded, self._packed, fixed) or value
         operands = list(value.operands)
@@ -93,13 +93,13 @@ class _Layouter:
             operands[side] = self._padded(operands[side], found[side])
             parts[:] = [widened(part, side, found[side]) for part in parts]
 
-    def _choice(self, value: Value, fixed: bool, but: Collection[str]) -> Choice | None:
+    def _choice(self, value: Value, fixed: bool, chunks: Mapping[str, int]) -> Choice | None:
         if not _is_of_one_type(value):
             return None
         layouts = [layout(x) for x in (*value.operands, value)]
         first = without_ones(value.params["parts"][0])
         lanes = self.target.lanes(value.dtype)
-        return choose(first, layouts, lanes, self.target.rows, MOVED, not fixed, but)
+        return choose(first, layouts, lanes, self.target.rows, MOVED, not fixed, chunks)
 
     def _padded(self, x: Value, around: Margins) -> Value:
         """A copy with zeros around it."""

@@ -127,7 +127,7 @@ class Native:
     def _lowered(self, ends: Sequence[Value], homes: Collection[int]) -> list[Value]:
         """Operands as the kernel wants them, long sums in two steps."""
         made = with_copies(shared(ends))
-        cut = Bands(ordered(made), self._apart(made)).cut_indices
+        cut = Bands(ordered(made), self._apart(made)).chunks
         made = with_copies(laid_out(made, self.target, cut, [made[n] for n in homes]))
         return split_sums(made, self._is_native, self._apart)
 

@@ -104,13 +104,14 @@ class Bands:
         number, axis = link.operands[0]
         return self.of(value.operands[number], axis)
 
-    def cut_indices(self, value: Value) -> list[str]:
-        """The indices of a contraction along which it is likely to be done in chunks."""
-        pairs = [(link, self.band(value, link)) for link in self.links(value)]
-        cut = [(self.rank[band.number], link) for link, band in pairs if not band.is_whole]
-        most = max((rank for rank, _ in cut), default=None)
+    def chunks(self, value: Value) -> dict[str, int]:
+        """How far the indices of a contraction run at once along which it is likely to be cut."""
+        cut = [(link, self.band(value, link)) for link in self.links(value)]
+        cut = [(link, band) for link, band in cut if not band.is_whole]
+        most = max((self.rank[band.number] for _, band in cut), default=None)
         part = value.params["parts"][0]
-        return [index_along(part, link) for rank, link in cut if rank == most]
+        found = [(link, band) for link, band in cut if self.rank[band.number] == most]
+        return {index_along(part, link): band.chunk for link, band in found}
 
     def _find(self, place: tuple[Value, int]) -> tuple[Value, int]:
         parents = self._parents
