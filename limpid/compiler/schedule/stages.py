@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from limpid.compiler.program.links import Link
 from limpid.compiler.program.puts import FILLED, fill_of, indexed_axes, is_at_indices, puts
 from limpid.compiler.program.values import Shape, Value, ordered
-from limpid.compiler.program.views import GIVEN, core
+from limpid.compiler.program.views import GIVEN, core, locate, packed
 from limpid.compiler.schedule.bands import Band, Bands
 from limpid.compiler.schedule.groups import Group, Grouping, base
 
@@ -217,6 +217,8 @@ class _Placement:
         Equal nests of things apart are one function; one nest of all would be a long one.
         """
         stage = self._stages[number]
+        if _turns(value) or _turns(stage.values[0]):
+            return False  # squares of elements are turned in registers, by loops of their own
         if len(stage.values) >= MOST or (value in self.apart) != (stage.values[0] in self.apart):
             return False
         if not stage.domain:
@@ -243,6 +245,17 @@ class _Placement:
             if stage.domain == domain and stage.band == band:
                 return number
         return number + 1
+
+
+def _turns(value: Value) -> bool:
+    """Whether a value is a copy that lies side by side along another axis than what it copies."""
+    if value.kind != "map" or value.params["function"] != "cast":
+        return False
+    (x,) = value.operands
+    if x.dtype != value.dtype or x.shape != value.shape:
+        return False
+    steps = zip(locate(x).strides, packed(value.shape, value.order), value.shape, strict=True)
+    return any((a == 1) != (b == 1) for a, b, n in steps if n != 1)
 
 
 def full_shape(value: Value) -> Shape:
