@@ -127,9 +127,10 @@ def test_same_weights_for_any_hash_seed(tmp_path):
         assert value.tobytes() == states[1]["model"][name].tobytes()
 
 
-def test_ten_epochs_are_five_and_five(tmp_path):
+@pytest.mark.parametrize("more", [[], ["--eager"]])
+def test_ten_epochs_are_five_and_five(tmp_path, more):
     """10 epochs = 5 epochs + save + new process + resume + 5 epochs, bitwise."""
-    call = ["train", "digits", "--hidden", "16", "--dropout", "0.1", "-q", "--output"]
+    call = ["train", "digits", "--hidden", "16", "--dropout", "0.1", "-q", *more, "--output"]
     assert limpid(*call, tmp_path / "ten", "--epochs", 10)[0] == 0
     assert limpid(*call, tmp_path / "five", "--epochs", 5)[0] == 0
     status, out, err = limpid("train", "--resume", tmp_path / "five", "--epochs", 10, "-q")
@@ -206,6 +207,7 @@ def test_kill_leaves_a_run_that_goes_on(tmp_path):
         ("train --resume nowhere", 1, "nowhere: no such run folder"),
         ("train --resume .", 1, "is not a run folder"),
         ("train --resume . --lr 0.1 --l2 1", 1, "--lr, --l2 can't be given with --resume"),
+        ("train --resume . --eager", 1, "--eager can't be given with --resume"),
         ("train --output file/run", 1, "can't be made"),
         ("train --output .", 1, "is not empty"),
     ],

@@ -13,7 +13,7 @@ from limpid.compiler.program.translation import translate
 from limpid.compiler.program.values import Value
 from limpid.compiler.program.views import locate, packed, reshaped
 from limpid.compiler.schedule.stages import NEST, schedule
-from tests.native import agree, close, cut, native, needs_native, numbers, program  # noqa: F401
+from tests.native import agree, close, cut_all_bands, native, needs_native, numbers, program
 from tests.table import ROWS, Row
 from tests.test_table import Case
 
@@ -21,9 +21,10 @@ pytestmark = needs_native
 RECORDABLE = [row for row in ROWS if row.recordable]
 
 
-@pytest.mark.usefixtures("cut")
 @pytest.mark.parametrize("row", RECORDABLE, ids=[row.id for row in RECORDABLE])
-def test_rows(row: Row) -> None:
+def test_rows(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All bands cut; `test_compile_rows` has the same rows with bands as they are."""
+    cut_all_bands(monkeypatch)
     case = Case(row)
     for function in [case.full] if row.order == 0 else [case.full, case.gradient]:
         graph = limpid.record(function, *case.point).graph

@@ -77,6 +77,21 @@ def test_the_entries_not_used_for_longest_go_first(
     assert cache.size() == 0
 
 
+def test_the_folder_is_looked_through_now_and_then(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    entries = cache.entries
+    monkeypatch.setattr(cache, "entries", lambda: (looks.append(1), entries())[1])
+    monkeypatch.setattr(cache, "LARGEST", 64 * 1000)
+    for n in range(100):
+        cache.write(f"entry{n}", b"x" * 100)
+    assert len(looks) < 2 * 100 / 9  # each look is at all entries twice, after 10 writes
+    for n in range(1000):
+        cache.write(f"more{n}", b"x" * 100)
+    assert cache.size() <= 64 * 1000 + 1000 + 10 * cache.DIGEST
+
+
 def test_many_processes_write_at_once(folder: Path) -> None:
     code = (
         "from limpid.compiler.machine import cache\n"

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+from inspect import getclosurevars
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,12 +15,12 @@ import pytest
 
 import limpid
 from limpid.data import from_arrays, load_digits
-from limpid.errors import ArgumentError, DataError, RunError
-from limpid.training import Callback, Config, load_model, resume, train
+from limpid.errors import ArgumentError, DataError, LimpidError, RunError
+from limpid.training import Callback, Config, load_model, resume, step, train
 from limpid.training.checkpoint import load_checkpoint, save_checkpoint
 from limpid.training.construction import build_model, build_objective, build_optimizer
 from limpid.training.folder import RunFolder
-from limpid.training.step import Objective, train_step
+from limpid.training.step import Objective, compiled_step, train_step
 from tests.test_checkpoints import assert_same
 
 SMALL = {"hidden": (12,), "batch_size": 64, "epochs": 3}
@@ -147,6 +148,93 @@ def test_killed_after_its_metrics_were_written(tmp_path, monkeypatch):
     assert not list((tmp_path / "killed").glob(".*"))
 
 
+class Keep(Callback):
+    """Keeps what a callback can see of each step: the arrays themselves, and copies of them."""
+
+    def __init__(self):
+        self.kept = []
+
+    def on_step(self, trainer):
+        named = list(trainer.model.named_parameters())
+        self.kept.append(
+            [(f"{n}.grad", p.grad.numpy(), p.grad.numpy().copy()) for n, p in named]
+            + [(n, p.detach().numpy(), p.detach().numpy().copy()) for n, p in named]
+        )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hidden": (128, 64), "l1": 1e-4, "l2": 1e-3},
+        {"optimizer": "sgd", "momentum": 0.9, "dropout": 0.2, "lr": 0.05},
+        {"batch_size": None, "loss": "hinge"},
+        {"batch_size": 5000, "loss": "mse"},
+        {"model": "lenet", "hidden": (12,), "dropout": 0.0, "batch_size": 700},
+    ],
+)
+def test_compiled_as_eager(tmp_path, settings):
+    """Losses, gradients and weights of every step, and what callbacks keep stays as it was."""
+    settings = SMALL | {"epochs": 2} | settings
+    eager, compiled = Keep(), Keep()
+    a = train(output=tmp_path / "a", eager=True, callbacks=[eager], **settings)
+    b = train(output=tmp_path / "b", callbacks=[compiled], **settings)
+    assert [line["train_loss"] for line in a.metrics] == pytest.approx(
+        [line["train_loss"] for line in b.metrics], rel=1e-5
+    )
+    assert len(eager.kept) == len(compiled.kept) == a.metrics[-1]["step"]
+    for one, other in zip(eager.kept, compiled.kept, strict=True):
+        for (name, _, expected), (_, now, then) in zip(one, other, strict=True):
+            np.testing.assert_array_equal(now, then, name)
+            np.testing.assert_allclose(
+                then, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max(), err_msg=name
+            )
+
+
+def test_what_is_compiled(monkeypatch):
+    """Batches of the usual size, once for all of them."""
+    config = Config(hidden=(5,))
+    model = build_model(config, (3,), 2)
+    parts = model, build_objective(config, model), build_optimizer(config, model)
+    run, eager = compiled_step(8), []
+    compiled = getclosurevars(run).nonlocals["compiled"]
+    monkeypatch.setattr(step, "train_step", lambda *args: eager.append(len(args[3])))
+    for size in (8, 8, 3, 8, 3):
+        run(*parts, limpid.asarray(np.ones((size, 3), np.float32)), limpid.asarray([0] * size))
+    assert eager == [3, 3]
+    assert compiled.count == 1
+
+
+def test_eager_runs_stay_eager(tmp_path, monkeypatch):
+    """Also those from before there was a choice, whose config does not say."""
+    run = tmp_path / "run"
+    assert train(output=run, eager=True, **SMALL).config.eager
+    assert json.loads((run / "config.json").read_text())["eager"] is True
+    monkeypatch.setattr("limpid.training.trainer.compiled_step", None)
+    assert resume(run, epochs=4).config.eager
+    state = load_checkpoint(run / "checkpoint.safetensors")
+    del state["config"]["eager"]
+    save_checkpoint(run / "checkpoint.safetensors", state)
+    assert resume(run, epochs=5).config.eager
+    with pytest.raises(TypeError):
+        train(output=tmp_path / "compiled", **SMALL)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "hinge", "mse"])
+def test_errors_of_compiled_steps(tmp_path, loss):
+    """A label that is none is the same error, in the same words."""
+    data = from_arrays(np.ones((90, 4), np.float32), np.arange(90) % 3)
+    data.train.y[5] = 7
+    texts = []
+    for eager in (True, False):
+        with pytest.raises(LimpidError) as raised:
+            train(dataset=data, output=tmp_path / str(eager), loss=loss, eager=eager, **SMALL)
+        texts.append(str(raised.value))
+        assert load_checkpoint(tmp_path / str(eager) / "checkpoint.safetensors")["step"] == 0
+    assert "class 7" in texts[0]
+    first = [text.partition("class 7")[2].partition("\n")[0] for text in texts]
+    assert first[0] == first[1]
+
+
 def test_early_stop(tmp_path):
     result = train(output=tmp_path, tolerance=0.02, patience=2, **SMALL | {"epochs": 200})
     f = [line["objective"] for line in result.metrics]
@@ -225,9 +313,10 @@ def test_default_folder_is_numbered(tmp_path, monkeypatch):
 # What is refused
 
 
-def test_divergence_is_an_error_and_keeps_the_checkpoint(tmp_path):
-    with pytest.raises(RunError, match=r"the loss became (nan|inf) at step"):
-        train(output=tmp_path, **SMALL | {"optimizer": "sgd", "lr": 1e20})
+@pytest.mark.parametrize("eager", [True, False])
+def test_divergence_is_an_error_and_keeps_the_checkpoint(tmp_path, eager):
+    with pytest.raises(RunError, match=r"the loss became (nan|inf) at step 2, epoch 1: training"):
+        train(output=tmp_path, eager=eager, **SMALL | {"optimizer": "sgd", "lr": 1e20})
     assert load_checkpoint(tmp_path / "checkpoint.safetensors")["epoch"] == 0
 
 
@@ -318,6 +407,7 @@ def test_resume_refusals(tmp_path):
         ({"dropout": 1.0}, "dropout must be"),
         ({"test_fraction": 1.0}, "test_fraction must be"),
         ({"l2": -1}, "l2 must be at least 0"),
+        ({"eager": "no"}, "eager is True or False, not 'no'"),
     ],
 )
 def test_impossible_settings(settings, words):

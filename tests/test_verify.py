@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import limpid
-from limpid import errors, nn
+from limpid import errors, nn, optim
 from limpid.compiler.steps import divergence, executor
+from limpid.compiler.steps.comparison import difference
+from limpid.compiler.steps.rounding import allowances
+from limpid.graph.registry import primitives
 from limpid.nn import functional as F
+from tests.native import needs_native
 
 
 def told(step: Any, *args: Any) -> str:
@@ -35,7 +39,7 @@ def test_an_array_outside_that_was_changed_in_place() -> None:
     text = told(step, np.zeros(100))
     first = text.split("\n")[1]
     assert first.startswith("the first to differ is multiply in 1 at ")
-    assert "test_verify.py:28: shifted * large: 1.0 at (2, 3), not 5.0 as the" in first
+    assert "test_verify.py:32: shifted * large: 1.0 at (2, 3), not 5.0 as the" in first
     assert "must come as an argument or be state" in text
 
 
@@ -113,6 +117,87 @@ def test_compiled_code_that_is_wrong(monkeypatch: Any) -> None:
     assert "at (0, 1), not" in text
     assert "as NumPy computes it" in text
     assert "LIMPID_NATIVE=0" in text
+
+
+def before_normalisation(optimizer: Any, *more: Any) -> tuple[Any, Any, Any]:
+    """A step with a bias before a batch normalisation, whose true gradient is zero; a batch."""
+    limpid.manual_seed(0)
+    layers = (nn.Linear(20, 16), nn.BatchNorm1d(16), nn.ReLU(), *more, nn.Linear(16, 4))
+    model = nn.Sequential(*layers)
+    optimizer = optimizer(model.parameters())
+
+    @limpid.compile
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    rng = np.random.default_rng(0)
+    return step, rng.normal(size=(32, 20)).astype(np.float32), rng.integers(0, 4, 32)
+
+
+OPTIMIZERS = [
+    lambda parameters: optim.Adam(parameters, lr=0.01),
+    lambda parameters: optim.SGD(parameters, lr=0.1, momentum=0.9),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_noise_in_the_place_of_zero_is_no_fault(optimizer: Any) -> None:
+    step, x, y = before_normalisation(optimizer)
+    for _ in range(4):
+        step.verify(x, y)
+        step(x, y)
+
+
+@needs_native
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_small_fault_beside_noise_is_found(optimizer: Any, monkeypatch: Any) -> None:
+    """A native function that is wrong in the fourth digit, in a net with such a bias."""
+    monkeypatch.setattr(primitives["tanh"], "native", lambda x: np.tanh(x) * 1.0005)
+    step, x, y = before_normalisation(optimizer, nn.Tanh())
+    text = told(step, x, y)
+    assert "the first to differ is tanh in 3 at" in text
+    assert "as NumPy computes it" in text
+
+
+@needs_native
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_noise_excuses_no_more_than_noise(optimizer: Any, monkeypatch: Any) -> None:
+    """Gradients of 1e-6 in the place of zero, where rounding makes 1e-9."""
+    add = primitives["sum"]
+    monkeypatch.setattr(
+        add, "native", lambda x, **params: add.forward(x, **params) + x.dtype.type(1e-6)
+    )
+    step, x, y = before_normalisation(optimizer)
+    assert "the first to differ is sum in 0 at" in told(step, x, y)
+
+
+def test_what_rounding_decides_is_allowed() -> None:
+    def run(perturb: Any) -> dict[str, Any]:
+        x = perturb(np.array([[1.0, 1.0, 0.0], [1.0, 2.0, 0.0]]))
+        return {"order": x.argmax(1), "noise": x[:, 0] - x[:, 1] - [0.0, -1.0], "x": x, "none": 1}
+
+    expected = run(lambda x: x)
+    allowed = allowances(run)
+    assert difference(expected["order"], np.array([1, 1]), allowed["order"]) == ""
+    assert "at (1,)" in difference(expected["order"], np.array([0, 0]), allowed["order"])
+    assert difference(expected["noise"], np.array([1e-15, -1e-15]), allowed["noise"]) == ""
+    assert "at (1,)" in difference(expected["noise"], np.array([0.0, 1e-13]), allowed["noise"])
+    assert 0 < allowed["x"] < 1e-13
+    assert allowed["none"] == 0
+
+
+def test_a_trial_that_leaves_the_domain_says_nothing() -> None:
+    def run(perturb: Any) -> dict[str, Any]:
+        x = perturb(np.array([1.0]))
+        if x[0] > 1.0:
+            raise errors.ArgumentError("at most 1")
+        return {"x": x}
+
+    assert 0 < allowances(run)["x"] < 1e-14
 
 
 def test_what_can_not_be_recorded_any_more() -> None:

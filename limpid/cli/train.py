@@ -164,6 +164,14 @@ def train(
         str | None,
         _option(RUN, "Go on with this run; --epochs can raise its total.", metavar="RUN"),
     ] = None,
+    eager: Annotated[
+        bool | None,
+        typer.Option(
+            "--eager",
+            help="Run every operation by itself; without it the whole training step is compiled.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the run folder only.", rich_help_panel=RUN)
     ] = False,

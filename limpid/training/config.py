@@ -43,6 +43,7 @@ CHOICES: dict[str, Any] = {
     "scale": SCALES,
 }
 WHOLE = ("epochs", "seed", "patience", "batch_size")
+TRUTHS = ("nesterov", "eager")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Config:
     seed           decides the first weights, the order of examples and dropout
     tolerance, patience  stop at epoch t + k when |f(t + k) − f(t)| < tolerance; k is the patience,
                          f the mean of what is minimised over an epoch
+    eager          run every operation by itself; without it the whole step is compiled
 
     >>> Config(hidden=(32,), optimizer="sgd").learning_rate
     0.1
@@ -95,6 +97,7 @@ class Config:
     seed: int = 0
     tolerance: float | None = None
     patience: int | None = None
+    eager: bool = False
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -105,6 +108,9 @@ class Config:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         for name, (words, bounds) in BOUNDS.items():
             _check_number(name, getattr(self, name), words, bounds)
+        for name in TRUTHS:
+            if not isinstance(getattr(self, name), bool):
+                raise ArgumentError(f"{name} is True or False, not {getattr(self, name)!r}")
         if not all(isinstance(width, int) and 0 < width < MOST for width in self.hidden):
             raise ArgumentError(f"hidden must be widths of at least 1, not {self.hidden}")
         self._check_together()
@@ -142,9 +148,12 @@ def _check_number(name: str, value: Any, words: str, bounds: Bounds) -> None:
 
 
 def config_from_dict(stored: Mapping[str, Any]) -> Config:
-    """The config that was stored; settings of other versions of limpid are an error."""
+    """The config that was stored; settings of other versions of limpid are an error.
+
+    Runs that do not say were eager: nothing was compiled when they began.
+    """
     known = {f.name for f in fields(Config)}
     unknown = sorted(set(stored) - known)
     if unknown:
         raise ArgumentError(f"the run has settings that this limpid lacks: {', '.join(unknown)}")
-    return Config(**stored)
+    return Config(**{"eager": True, **stored})

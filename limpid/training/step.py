@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.compiler.steps.step import compile
 from limpid.graph.context import no_grad
 from limpid.nn.functional.losses import l1_penalty, l2_penalty
 from limpid.nn.module import Module
@@ -54,6 +55,27 @@ def train_step(
     total.backward()
     optimizer.step()
     return scores, loss, total
+
+
+TrainStep = Callable[[Module, Objective, Optimizer, Any, Any], tuple[Tensor, Tensor, Tensor]]
+
+
+def compiled_step(size: int) -> TrainStep:
+    """`train_step`, compiled for batches of this size.
+
+    Others, such as the last one of an epoch, run eagerly: compiling the step for one batch of an
+    epoch takes longer than it saves. The same batch always runs the same way, so a run that is
+    resumed is the same bit for bit.
+    """
+    compiled = compile(train_step)
+
+    def step(
+        model: Module, objective: Objective, optimizer: Optimizer, x: Any, y: Any
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        run = compiled if len(x) == size else train_step
+        return run(model, objective, optimizer, x, y)
+
+    return step
 
 
 def evaluate(model: Module, loss: Loss, x: Array, y: Array) -> tuple[float, Array]:

@@ -20,7 +20,7 @@ from limpid.training.construction import build_model, build_objective, build_opt
 from limpid.training.folder import RunFolder
 from limpid.training.interruption import Interruption
 from limpid.training.metrics import Mean, norms
-from limpid.training.step import evaluate, train_step
+from limpid.training.step import compiled_step, evaluate, train_step
 
 SAVE_EVERY = 60.0  # seconds, within long epochs
 DRAW_EVERY = 10.0  # seconds
@@ -50,6 +50,8 @@ class Trainer:
         self.optimizer = build_optimizer(config, self.model)
         order = Generator(config.seed).fold_in(1)  # a stream of its own, whatever the model draws
         self.batches = Batches(len(dataset.train), config.batch_size, order)
+        size = min(self.batches.size, len(dataset.train))
+        self._train = train_step if config.eager else compiled_step(size)
         self.epoch = 0
         self.step = 0
         self.metrics: list[dict[str, Any]] = []
@@ -104,7 +106,7 @@ class Trainer:
 
     def _take_step(self, indices: Any) -> None:
         y = self.dataset.train.y[indices]  # (batch,)
-        scores, loss, total = train_step(
+        scores, loss, total = self._train(
             self.model, self.objective, self.optimizer, asarray(self._x[indices]), asarray(y)
         )
         self.step += 1

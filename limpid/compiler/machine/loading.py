@@ -43,7 +43,8 @@ class Loaded:
 def load(text: str, target: Target) -> Loaded:
     """The compiled module, from the cache on disk if it is there."""
     binding = _binding()
-    name = disk.key(text, target.name, target.features, *map(str, binding.llvm_version_info))
+    version = [*map(str, binding.llvm_version_info), *_PASSES]
+    name = disk.key(text, target.name, target.features, *version)
     with _loading:
         module = binding.parse_assembly(text)
         machine = _machine(target)
@@ -59,11 +60,24 @@ def load(text: str, target: Target) -> Loaded:
     return Loaded(engine)
 
 
+# Vectors, tiles and masks are written out already, so few passes do; LLVM's usual ones take as long
+# as all else together, and nothing runs faster for it.
+_PASSES = (
+    "always_inliner", "global_dead_code_eliminate", "sroa", "instruction_combine", "new_gvn",
+    "simplify_cfg",
+)  # fmt: skip
+
+
 def _optimise(module: Any, machine: Any) -> None:
-    options = _binding().create_pipeline_tuning_options(speed_level=2)
-    options.loop_unrolling = False
-    builder = _binding().create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    binding = _binding()
+    for function in module.functions:
+        if function.linkage == binding.Linkage.internal:  # of formulas: calls cost registers
+            function.add_function_attribute("alwaysinline")
+    passes = binding.create_new_module_pass_manager()
+    for name in _PASSES:
+        getattr(passes, f"add_{name}_pass")()
+    options = binding.create_pipeline_tuning_options()
+    passes.run(module, binding.create_pass_builder(machine, options))
 
 
 @cache

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from limpid.compiler.steps.comparison import difference
 from limpid.compiler.steps.places import same
 from limpid.compiler.steps.preparation import prepare
 from limpid.compiler.steps.recordings import Recording
+from limpid.compiler.steps.rounding import Perturb, allowances
 from limpid.errors import LimpidError
 from limpid.graph.graph import Graph, pick
 from limpid.graph.node import Array, Node
@@ -39,10 +40,13 @@ def first_difference(
     with np.errstate(all="ignore"):
         expected = _values(recording.graph, inputs, recording.state())
         found = _compiled(recording, inputs)
-        for node in recording.graph.nodes:
-            reason = _differ(expected[node], found[node])
-            if reason:
-                return Divergence(f"{_named(node)}: {reason} as NumPy computes it", True)
+        nodes = recording.graph.nodes
+        if any(_differ(expected[node], found[node]) for node in nodes):
+            allowed = _allowances(recording, inputs)
+            for node in nodes:
+                reason = _differ(expected[node], found[node], allowed[node])
+                if reason:
+                    return Divergence(f"{_named(node)}: {reason} as NumPy computes it", True)
         try:
             again, given = record()
             now = _values(again.graph, given, again.state())
@@ -78,16 +82,31 @@ def _compiled(recording: Recording, inputs: Sequence[Array]) -> Values:
     return {node: _joined([next(rest) for _ in node.outputs]) for node in graph.nodes}
 
 
+def _allowances(recording: Recording, inputs: Sequence[Array]) -> dict[Node, list[Any]]:
+    """By how much the outputs of each node may differ."""
+    graph, state = recording.graph, recording.state()
+
+    def run(perturb: Perturb) -> dict[tuple[Node, int], Array]:
+        values = _values(graph, [*map(perturb, inputs)], [*map(perturb, state)])
+        return {(n, k): x for n in graph.nodes for k, x in enumerate(_arrays(values[n]))}
+
+    found = allowances(run)
+    return {node: [found[node, k] for k in range(len(node.outputs))] for node in graph.nodes}
+
+
 def _joined(parts: list[Any]) -> Any:
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def _differ(expected: Any, found: Any) -> str:
+def _arrays(value: Any) -> list[Array]:
+    """The outputs of a node."""
+    return [np.asarray(x) for x in (value if isinstance(value, tuple) else (value,))]
+
+
+def _differ(expected: Any, found: Any, allowed: Iterable[Any] = repeat(0.0)) -> str:
     """How the values of a node differ."""
-    if isinstance(expected, tuple) and isinstance(found, tuple):
-        reasons = (difference(np.asarray(x), np.asarray(y)) for x, y in zip(expected, found))
-        return next(filter(None, reasons), "")
-    return difference(np.asarray(expected), np.asarray(found))
+    reasons = map(difference, _arrays(expected), _arrays(found), allowed)
+    return next(filter(None, reasons), "")
 
 
 def _alike(node: Node, other: Node) -> bool:

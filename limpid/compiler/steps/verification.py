@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from limpid.compiler.steps.comparison import difference
 from limpid.compiler.steps.divergence import Divergence, first_difference
+from limpid.compiler.steps.executor import Executor
 from limpid.compiler.steps.guards import Guards
 from limpid.compiler.steps.places import is_counted
 from limpid.compiler.steps.recordings import Recording
+from limpid.compiler.steps.rounding import Perturb, allowances
 from limpid.compiler.steps.takes import changes
 from limpid.errors import VerificationError
-from limpid.graph.node import Node, next_number
+from limpid.graph.graph import Graph
+from limpid.graph.node import Array, Node, next_number
 from limpid.storage import Journal, Storage, writes_undone
 from limpid.tensor import Tensor
 from limpid.transforms.nesting import flatten
@@ -35,15 +39,26 @@ def verify(step: Any, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         eager = trial.values(lambda: step.function(*eager_args, **eager_kwargs))
         with step.sight.paused():
             compiled = trial.values(lambda: recording.run(args, kwargs, arrays))
-        for name in {**eager, **compiled}:
-            reason = difference(eager.get(name), compiled.get(name))
-            if reason:
-                first = first_difference(
-                    recording,
-                    recording.distinct(arrays),
-                    lambda: _recorded(step, itself, args, kwargs),
-                )
-                _fail(step.__name__, name, reason, first)
+            if not list(differences(eager, compiled)):
+                return
+            allowed = trial.allowances(recording, lambda: recording.run(args, kwargs, arrays))
+        for name, reason in differences(eager, compiled, allowed):
+            first = first_difference(
+                recording,
+                recording.distinct(arrays),
+                lambda: _recorded(step, itself, args, kwargs),
+            )
+            _fail(step.__name__, name, reason, first)
+
+
+def differences(
+    expected: Values, found: Values, allowed: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[tuple[str, str]]:
+    """(name, how they differ) for values that differ by more than is allowed."""
+    for name in {**expected, **found}:
+        reason = difference(expected.get(name), found.get(name), allowed.get(name, 0.0))
+        if reason:
+            yield name, reason
 
 
 def _recorded(step: Any, itself: Any, args: Any, kwargs: Any) -> tuple[Recording, list[Any]]:
@@ -69,7 +84,7 @@ _UNSEEN = (
 
 
 def verify_step(step: Any, /, *args: Any, **kwargs: Any) -> None:
-    """`step.verify(*args, **kwargs)`."""
+    """`step.verify(*args, **kwargs)`; see `Step.verify` for what counts as a difference."""
     step.verify(*args, **kwargs)
 
 
@@ -108,6 +123,20 @@ class Trial:
                 values[f"{name}.grad"] = None if held is None else held.value
         return values
 
+    def allowances(self, recording: Recording, call: Callable[[], Any]) -> Values:
+        """By how much what a call of the recording leaves may differ, by name."""
+        before = recording.watch
+
+        def run(perturb: Perturb) -> Values:
+            recording.watch = OnNumPy(recording.graph, perturb)
+            return self.values(call)
+
+        try:
+            with np.errstate(all="ignore"):
+                return allowances(run)
+        finally:
+            recording.watch = before
+
     def _written(self, journal: Journal, start: int) -> Values:
         """What slots hold now that were there before."""
         values = {name: storage.read() for storage, name in self._names.items()}
@@ -133,6 +162,20 @@ class Trial:
                 node.retained = gradients
             for tensor, node_before, index, value in stood:
                 tensor.node, tensor.index, tensor._value = node_before, index, value
+
+
+class OnNumPy:
+    """Runs a graph on NumPy in the place of a recording's executor, from other inputs and state."""
+
+    in_place = False
+
+    def __init__(self, graph: Graph, perturb: Perturb) -> None:
+        self._executor = Executor(graph)
+        self._perturb = perturb
+
+    def run(self, inputs: Sequence[Array], state: Sequence[Array]) -> tuple[list[Any], list[Any]]:
+        """The outputs and the new values of slots."""
+        return self._executor.run([*map(self._perturb, inputs)], [*map(self._perturb, state)])
 
 
 def _with_tensors(recording: Recording, args: Any, kwargs: Any) -> tuple[list[Any], Any]:
