@@ -198,3 +198,21 @@ def test_arguments_of_any_layout() -> None:
     for given in (x, np.asfortranarray(x), x[:, ::-1][:, ::-1], frozen):
         same(step(given).numpy(), (x * 2).sum(0))
     assert step.count == 1
+
+
+def test_state_in_another_order_than_its_product() -> None:
+    """A small product may be written with its first axis innermost; a slot is row-major."""
+    from limpid.ops.state import assign
+
+    rng = np.random.default_rng(1)
+    held = limpid.Buffer(np.ones((4, 8), np.float32))
+    weight = limpid.tensor(rng.normal(size=(8, 8)).astype(np.float32))
+
+    def run(x: Any) -> None:
+        assign(held, (limpid.asarray(x) * 2) @ weight.T)
+
+    x = rng.normal(size=(4, 8)).astype(np.float32)
+    run(x)
+    expected = held.numpy().copy()
+    limpid.compile(run)(x)
+    np.testing.assert_allclose(held.numpy(), expected, rtol=1e-5, atol=1e-5)

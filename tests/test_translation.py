@@ -38,7 +38,7 @@ def same(actual: Any, expected: Any) -> None:
 LAPACK = ("cholesky", "cofactor", "det", "eigh", "eigvalsh", "inv", "matrix_rank", "pinv", "qr",
           "slogdet", "solve", "solve_triangular", "svd", "svdvals")  # fmt: skip
 ORDER = ("argsort", "bits_to_distinct", "bits_to_permutation", "median", "quantile", "sort", "topk")
-DEPENDING_ON_VALUES = ("margin_violations", "multilabel_hinge", "cond", "scan")
+DEPENDING_ON_VALUES = ("margin_violations", "multilabel_hinge")
 CALLED = {*LAPACK, *ORDER, *DEPENDING_ON_VALUES}
 CALLED_ROWS = {"get_item:true"}  # a truth as a key
 

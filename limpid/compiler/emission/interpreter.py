@@ -3,7 +3,7 @@
 All records are integers of 64 bits.
 
     program   phases, where they are, and a number that ends the program when it is not 0
-    phase     tasks, where they are, whether several threads share them
+    phase     tasks, where they are, whether several threads share them; or 0, 0, 0 and a body
     task      a group, and the number of a slot
     group     commands, their functions, their tables (for each worker), patches, where they are
               (for each worker), items of a chunk, items in all, chunks of a slot,
@@ -11,34 +11,24 @@ All records are integers of 64 bits.
     patch     a place in a table, where the address of an array is found, then what is added:
               bytes, bytes for each item before the chunk, bytes for each slot
     command   a function of a table and the number of items in the chunk
+    body      a program that runs within another one; how often; where the address of a truth is
+              found, or 0, bytes added to it, and what the truth must be; copies, where they are;
+              moves, where they are
+    copy      done before a body: where the addresses of target and source are found, each with
+              what is added; bytes
+    move      done before each run of a body: a cell to which an address is written, where one is
+              found, what is added, and again for each run before
 
     run(program, team)    does all phases; `team` may be null
-    work(team, worker)    what another thread does until the team is ended
     same(places, numbers, count)    whether the numbers at these places are these
-
-A team's phase is one number, the ticket: in its upper half the number of the phase, in its lower
-half the task to be taken next. Who adds one to it has the task, and until that is done the phase
-stays; so whoever comes late touches nothing that may be gone. Between phases there are no tasks:
-the count is 0 when the ticket changes, and set last of all. Those who find no tasks look again
-for a fraction of a millisecond, then sleep.
 """
 
 from __future__ import annotations
 
-from limpid.compiler.machine.instructions import pause, ticks
-
-TICKET, TASKS, COUNT, DONE, SLEEPERS, END, BUSY, MUTEX, CONDITION = 0, 8, 9, 16, 24, 32, 40, 48, 64
-TEAM = 80  # words of a team
-LOOKS = 3000  # before going to sleep
+from limpid.compiler.emission.teamwork import BUSY, replaced, team
+from limpid.compiler.machine.instructions import ticks
 
 _RUN = """
-declare i32 @pthread_mutex_lock(ptr)
-declare i32 @pthread_mutex_unlock(ptr)
-declare i32 @pthread_mutex_init(ptr, ptr)
-declare i32 @pthread_cond_init(ptr, ptr)
-declare i32 @pthread_cond_wait(ptr, ptr)
-declare i32 @pthread_cond_broadcast(ptr)
-
 define internal void @patch(ptr %first, i64 %count, i64 %item, i64 %slot) {
 entry:
   %any = icmp ne i64 %count, 0
@@ -183,111 +173,42 @@ done:
 }
 declare i64 @llvm.umin.i64(i64, i64)
 
-define internal i64 @claim(ptr %team, i64 %worker) {
-; Take a task and do it; 0 if there was none.
-entry:
-  %at.count = getelementptr i64, ptr %team, i64 COUNT
-  %at.tasks = getelementptr i64, ptr %team, i64 TASKS
-  %at.done = getelementptr i64, ptr %team, i64 DONE
-  br label %try
-try:
-  %ticket = load atomic i64, ptr %team seq_cst, align 8
-  %count = load atomic i64, ptr %at.count seq_cst, align 8
-  %tasks.word = load atomic i64, ptr %at.tasks seq_cst, align 8
-  %n = and i64 %ticket, 4294967295
-  %any = icmp ult i64 %n, %count
-  br i1 %any, label %take, label %none
-take:
-  %following = add i64 %ticket, 1
-  %pair = cmpxchg ptr %team, i64 %ticket, i64 %following seq_cst seq_cst
-  %mine = extractvalue { i64, i1 } %pair, 1
-  br i1 %mine, label %do, label %try
-do:
-  %tasks = inttoptr i64 %tasks.word to ptr
-  %task = getelementptr [2 x i64], ptr %tasks, i64 %n
-  call void @task(ptr %task, i64 %worker)
-  %before = atomicrmw add ptr %at.done, i64 1 seq_cst
-  ret i64 1
-none:
-  ret i64 0
-}
-
-define internal void @share(ptr %team, ptr %tasks, i64 %count) {
-; A phase that several threads do.
-entry:
-  %at.count = getelementptr i64, ptr %team, i64 COUNT
-  %at.tasks = getelementptr i64, ptr %team, i64 TASKS
-  %at.done = getelementptr i64, ptr %team, i64 DONE
-  %at.sleepers = getelementptr i64, ptr %team, i64 SLEEPERS
-  %mutex = getelementptr i64, ptr %team, i64 MUTEX
-  %condition = getelementptr i64, ptr %team, i64 CONDITION
-  %word = ptrtoint ptr %tasks to i64
-  store atomic i64 0, ptr %at.count seq_cst, align 8
-  %old = load atomic i64, ptr %team seq_cst, align 8
-  %phase = and i64 %old, -4294967296
-  %ticket = add i64 %phase, 4294967296
-  store atomic i64 %ticket, ptr %team seq_cst, align 8
-  store atomic i64 %word, ptr %at.tasks seq_cst, align 8
-  store atomic i64 0, ptr %at.done seq_cst, align 8
-  store atomic i64 %count, ptr %at.count seq_cst, align 8
-  %sleepers = load atomic i64, ptr %at.sleepers seq_cst, align 8
-  %asleep = icmp ne i64 %sleepers, 0
-  br i1 %asleep, label %wake, label %loop
-wake:
-  %l = call i32 @pthread_mutex_lock(ptr %mutex)
-  %b = call i32 @pthread_cond_broadcast(ptr %condition)
-  %u = call i32 @pthread_mutex_unlock(ptr %mutex)
-  br label %loop
-loop:
-  %did = call i64 @claim(ptr %team, i64 0)
-  %more = icmp ne i64 %did, 0
-  br i1 %more, label %loop, label %wait
-wait:
-  %done = load atomic i64, ptr %at.done seq_cst, align 8
-  %all = icmp uge i64 %done, %count
-  br i1 %all, label %end, label %pause
-pause:
-  PAUSE
-  br label %wait
-end:
-  ret void
-}
-
-define void @run(ptr %program, ptr %team) {
+define internal void @phases(ptr %program, ptr %team) {
+; All phases of a program; alone if the team is null.
 entry:
   %count = load i64, ptr %program
   %at.phases = getelementptr i64, ptr %program, i64 1
   %phases = load ptr, ptr %at.phases
   %stop = getelementptr i64, ptr %program, i64 2
-  %at.busy = getelementptr i64, ptr %team, i64 BUSY
   %alone = icmp eq ptr %team, null
-  br i1 %alone, label %start, label %take
-take:
-  %pair = cmpxchg ptr %at.busy, i64 0, i64 1 seq_cst seq_cst
-  %mine = extractvalue { i64, i1 } %pair, 1
-  br label %start
-start:
-  %team.is.mine = phi i1 [ false, %entry ], [ %mine, %take ]
   br label %loop
 loop:
-  %n = phi i64 [ 0, %start ], [ %next, %end ]
+  %n = phi i64 [ 0, %entry ], [ %next, %end ]
   %more = icmp ult i64 %n, %count
-  br i1 %more, label %phase, label %all
+  br i1 %more, label %phase, label %done
 phase:
-  %p = getelementptr [3 x i64], ptr %phases, i64 %n
+  %p = getelementptr [4 x i64], ptr %phases, i64 %n
   %p1 = getelementptr i64, ptr %p, i64 1
   %p2 = getelementptr i64, ptr %p, i64 2
+  %p3 = getelementptr i64, ptr %p, i64 3
   %tasks.count = load i64, ptr %p
   %tasks = load ptr, ptr %p1
   %shared.word = load i64, ptr %p2
-  %shared = icmp ne i64 %shared.word, 0
-  %parallel = and i1 %shared, %team.is.mine
-  br i1 %parallel, label %together, label %each
+  %body = load ptr, ptr %p3
+  %plain = icmp eq ptr %body, null
+  br i1 %plain, label %tasks.of.phase, label %within
+within:
+  call void @body(ptr %body, ptr %team)
+  br label %end
+tasks.of.phase:
+  %one.thread = icmp eq i64 %shared.word, 0
+  %serial = or i1 %one.thread, %alone
+  br i1 %serial, label %each, label %together
 together:
   call void @share(ptr %team, ptr %tasks, i64 %tasks.count)
   br label %end
 each:
-  %t = phi i64 [ 0, %phase ], [ %t.next, %one ]
+  %t = phi i64 [ 0, %tasks.of.phase ], [ %t.next, %one ]
   %t.more = icmp ult i64 %t, %tasks.count
   br i1 %t.more, label %one, label %end
 one:
@@ -299,13 +220,110 @@ end:
   %next = add i64 %n, 1
   %stopped = load i64, ptr %stop
   %go.on = icmp eq i64 %stopped, 0
-  br i1 %go.on, label %loop, label %all
-all:
-  br i1 %team.is.mine, label %release, label %done
-release:
-  store atomic i64 0, ptr %at.busy seq_cst, align 8
-  br label %done
+  br i1 %go.on, label %loop, label %done
 done:
+  ret void
+}
+
+define internal void @body(ptr %body, ptr %team) {
+entry:
+  %b1 = getelementptr i64, ptr %body, i64 1
+  %b2 = getelementptr i64, ptr %body, i64 2
+  %b3 = getelementptr i64, ptr %body, i64 3
+  %b4 = getelementptr i64, ptr %body, i64 4
+  %b5 = getelementptr i64, ptr %body, i64 5
+  %b6 = getelementptr i64, ptr %body, i64 6
+  %b7 = getelementptr i64, ptr %body, i64 7
+  %b8 = getelementptr i64, ptr %body, i64 8
+  %program = load ptr, ptr %body
+  %runs = load i64, ptr %b1
+  %truth.cell = load ptr, ptr %b2
+  %copies = load i64, ptr %b5
+  %first.copy = load ptr, ptr %b6
+  %moves = load i64, ptr %b7
+  %first.move = load ptr, ptr %b8
+  %always = icmp eq ptr %truth.cell, null
+  br i1 %always, label %copies.loop, label %look
+look:
+  %truth.base = load ptr, ptr %truth.cell
+  %truth.far = load i64, ptr %b3
+  %wanted = load i64, ptr %b4
+  %truth.place = getelementptr i8, ptr %truth.base, i64 %truth.far
+  %truth = load i8, ptr %truth.place
+  %is = icmp ne i8 %truth, 0
+  %must = icmp ne i64 %wanted, 0
+  %chosen = icmp eq i1 %is, %must
+  br i1 %chosen, label %copies.loop, label %done
+copies.loop:
+  %c = phi i64 [ 0, %entry ], [ 0, %look ], [ %c.next, %copy ]
+  %c.more = icmp ult i64 %c, %copies
+  br i1 %c.more, label %copy, label %runs.loop
+copy:
+  %k = getelementptr [5 x i64], ptr %first.copy, i64 %c
+  %k1 = getelementptr i64, ptr %k, i64 1
+  %k2 = getelementptr i64, ptr %k, i64 2
+  %k3 = getelementptr i64, ptr %k, i64 3
+  %k4 = getelementptr i64, ptr %k, i64 4
+  %target.cell = load ptr, ptr %k
+  %target.base = load ptr, ptr %target.cell
+  %target.far = load i64, ptr %k1
+  %source.cell = load ptr, ptr %k2
+  %source.base = load ptr, ptr %source.cell
+  %source.far = load i64, ptr %k3
+  %bytes = load i64, ptr %k4
+  %target = getelementptr i8, ptr %target.base, i64 %target.far
+  %source = getelementptr i8, ptr %source.base, i64 %source.far
+  call void @llvm.memmove.p0.p0.i64(ptr %target, ptr %source, i64 %bytes, i1 false)
+  %c.next = add i64 %c, 1
+  br label %copies.loop
+runs.loop:
+  %n = phi i64 [ 0, %copies.loop ], [ %next, %ready ]
+  %more = icmp ult i64 %n, %runs
+  br i1 %more, label %moves.loop, label %done
+moves.loop:
+  %m = phi i64 [ 0, %runs.loop ], [ %m.next, %move ]
+  %m.more = icmp ult i64 %m, %moves
+  br i1 %m.more, label %move, label %ready
+move:
+  %v = getelementptr [4 x i64], ptr %first.move, i64 %m
+  %v1 = getelementptr i64, ptr %v, i64 1
+  %v2 = getelementptr i64, ptr %v, i64 2
+  %v3 = getelementptr i64, ptr %v, i64 3
+  %cell = load ptr, ptr %v
+  %base.cell = load ptr, ptr %v1
+  %base = load i64, ptr %base.cell
+  %offset = load i64, ptr %v2
+  %step = load i64, ptr %v3
+  %far = mul i64 %step, %n
+  %a = add i64 %base, %offset
+  %address = add i64 %a, %far
+  store i64 %address, ptr %cell
+  %m.next = add i64 %m, 1
+  br label %moves.loop
+ready:
+  call void @phases(ptr %program, ptr %team)
+  %next = add i64 %n, 1
+  br label %runs.loop
+done:
+  ret void
+}
+declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
+
+define void @run(ptr %program, ptr %team) {
+entry:
+  %at.busy = getelementptr i64, ptr %team, i64 BUSY
+  %alone = icmp eq ptr %team, null
+  br i1 %alone, label %serial, label %take
+take:
+  %pair = cmpxchg ptr %at.busy, i64 0, i64 1 seq_cst seq_cst
+  %mine = extractvalue { i64, i1 } %pair, 1
+  br i1 %mine, label %together, label %serial
+serial:
+  call void @phases(ptr %program, ptr null)
+  ret void
+together:
+  call void @phases(ptr %program, ptr %team)
+  store atomic i64 0, ptr %at.busy seq_cst, align 8
   ret void
 }
 
@@ -330,87 +348,10 @@ yes:
 no:
   ret i64 0
 }
-
-define void @begin(ptr %team) {
-entry:
-  %mutex = getelementptr i64, ptr %team, i64 MUTEX
-  %condition = getelementptr i64, ptr %team, i64 CONDITION
-  %m = call i32 @pthread_mutex_init(ptr %mutex, ptr null)
-  %c = call i32 @pthread_cond_init(ptr %condition, ptr null)
-  ret void
-}
-
-define void @finish(ptr %team) {
-entry:
-  %at.end = getelementptr i64, ptr %team, i64 END
-  %mutex = getelementptr i64, ptr %team, i64 MUTEX
-  %condition = getelementptr i64, ptr %team, i64 CONDITION
-  %l = call i32 @pthread_mutex_lock(ptr %mutex)
-  store atomic i64 1, ptr %at.end seq_cst, align 8
-  %b = call i32 @pthread_cond_broadcast(ptr %condition)
-  %u = call i32 @pthread_mutex_unlock(ptr %mutex)
-  ret void
-}
-
-define void @work(ptr %team, i64 %worker) {
-entry:
-  %at.sleepers = getelementptr i64, ptr %team, i64 SLEEPERS
-  %at.end = getelementptr i64, ptr %team, i64 END
-  %at.count = getelementptr i64, ptr %team, i64 COUNT
-  %mutex = getelementptr i64, ptr %team, i64 MUTEX
-  %condition = getelementptr i64, ptr %team, i64 CONDITION
-  br label %awake
-awake:
-  br label %look
-look:
-  %looks = phi i64 [ 0, %awake ], [ %looked, %again ]
-  %did = call i64 @claim(ptr %team, i64 %worker)
-  %any = icmp ne i64 %did, 0
-  br i1 %any, label %awake, label %nothing
-nothing:
-  %end = load atomic i64, ptr %at.end seq_cst, align 8
-  %ended = icmp ne i64 %end, 0
-  br i1 %ended, label %out, label %again
-again:
-  PAUSE
-  %looked = add i64 %looks, 1
-  %enough = icmp ugt i64 %looked, LOOKS
-  br i1 %enough, label %sleep, label %look
-sleep:
-  %l = call i32 @pthread_mutex_lock(ptr %mutex)
-  %s = atomicrmw add ptr %at.sleepers, i64 1 seq_cst
-  br label %check
-check:
-  %ticket = load atomic i64, ptr %team seq_cst, align 8
-  %count = load atomic i64, ptr %at.count seq_cst, align 8
-  %n = and i64 %ticket, 4294967295
-  %there = icmp ult i64 %n, %count
-  %end2 = load atomic i64, ptr %at.end seq_cst, align 8
-  %ended2 = icmp ne i64 %end2, 0
-  %up = or i1 %there, %ended2
-  br i1 %up, label %wake, label %wait
-wait:
-  %w = call i32 @pthread_cond_wait(ptr %condition, ptr %mutex)
-  br label %check
-wake:
-  %d = atomicrmw sub ptr %at.sleepers, i64 1 seq_cst
-  %u = call i32 @pthread_mutex_unlock(ptr %mutex)
-  br label %awake
-out:
-  ret void
-}
 """
 
 
 def interpreter() -> str:
     """The text of the module."""
-    (waiting, declared), (clock, declared_clock) = pause(), ticks()
-    words = {
-        "COUNT": COUNT, "TASKS": TASKS, "DONE": DONE, "SLEEPERS": SLEEPERS, "MUTEX": MUTEX,
-        "CONDITION": CONDITION, "END": END, "BUSY": BUSY, "LOOKS": LOOKS, "PAUSE": waiting,
-        "TICKS": clock,
-    }  # fmt: skip
-    text = _RUN
-    for name, number in words.items():
-        text = text.replace(f" {name}\n", f" {number}\n")  # a whole word at the end of a line
-    return f"{declared}\n{declared_clock}\n{text}"
+    clock, declared = ticks()
+    return f"{declared}\n{replaced(_RUN, {'BUSY': BUSY, 'TICKS': clock})}\n{team()}"

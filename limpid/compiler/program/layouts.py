@@ -19,7 +19,7 @@ from limpid.compiler.machine.target import Target
 from limpid.compiler.program.padding import Margins, margins, widened, with_margins, work_of_cuts
 from limpid.compiler.program.products import as_loops
 from limpid.compiler.program.values import Value, copied, mark, ordered
-from limpid.compiler.program.views import locate, sayable
+from limpid.compiler.program.views import locate, packed, sayable
 from limpid.ops.windows.contraction import Contraction, without_ones
 from limpid.ops.windows.region import Layout
 
@@ -40,7 +40,11 @@ def laid_out(
     layouter = _Layouter(target, cut, frozenset(fixed))
     for value in ordered(ends):
         layouter.take(value)
-    return [layouter.made[end] for end in ends]
+    made = [layouter.made[end] for end in ends]
+    return [
+        copied(now) if end in fixed and not _is_row_major(now) else now
+        for end, now in zip(ends, made)
+    ]
 
 
 class _Layouter:
@@ -59,6 +63,8 @@ class _Layouter:
             now = self._contraction(now, value in self.fixed, self.cut(value))
         elif now.kind == "reshape":
             now = sayable(now)
+        elif now.kind == "nested":
+            now = replace(now, operands=tuple(map(self._without_gaps, now.operands)))
         elif now.kind in FOLLOWING and value not in self.fixed:
             now = _following(now)
         mark([now], value.node, [value.output])
@@ -108,12 +114,21 @@ class _Layouter:
             self.pads[key] = _following(with_margins(*key))
         return self.pads[key]
 
+    def _without_gaps(self, x: Value) -> Value:
+        """A value that lies in row-major order, or such a copy."""
+        return x if _is_row_major(x) else self._packed(x, tuple(range(len(x.shape))))
+
     def _packed(self, x: Value, order: Order) -> Value:
         """A copy with the axes in this order in memory."""
         key = x, order
         if key not in self.copies:
             self.copies[key] = replace(copied(x), order=order)
         return self.copies[key]
+
+
+def _is_row_major(x: Value) -> bool:
+    steps = zip(locate(x).strides, packed(x.shape), x.shape, strict=True)
+    return x.size == 0 or all(a == b for a, b, n in steps if n != 1)
 
 
 def choice_of(value: Value, part: Contraction) -> Choice | None:

@@ -1,4 +1,7 @@
-"""From a graph to values: a node by tracing its forward, else as contractions, else a call."""
+"""From a graph to values: a node by tracing its forward, else as contractions, else a call.
+
+Loops and choices are programs within the program.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from limpid.compiler.program.bodies import Bodies, Body
 from limpid.compiler.program.construction import Untraceable, cast, constant
 from limpid.compiler.program.tracing import trace
-from limpid.compiler.program.values import Value, mark
+from limpid.compiler.program.values import Value, mark, ordered
 from limpid.errors import DeclarationError
 from limpid.graph.dtype import dtype_of, result_type
 from limpid.graph.graph import Graph
 from limpid.graph.node import Node, Params, Spec
 from limpid.ops.windows.contraction import lowered
+from limpid.transforms.cond import cond_node as cond
+from limpid.transforms.loop import scan
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class _Translation:
             body: Graph = node.params[op.inline]
             found = self.run(body, list(map(_as_value, operands)))
             return tuple(_reference(found, end) for end in body.outputs)
-        values, truth = _translated(node, operands)
+        values, truth = _nested(node, operands) or _translated(node, operands)
         if truth is not None:
             mark([truth], node, [None])
             self.checks.append((truth, node))
@@ -95,6 +101,45 @@ def _operand(found: Found, x: Any, index: int) -> Any:
 
 def _as_value(x: Any) -> Value:
     return x if isinstance(x, Value) else constant(x)
+
+
+def _nested(node: Node, operands: Sequence[Any]) -> tuple[tuple[Value, ...], Value | None] | None:
+    """What a loop or a choice makes, and whether all within was valid; None if it is neither.
+
+    Also None if there are calls within, which only NumPy can do.
+    """
+    given = tuple(map(_as_value, operands))
+    if node.op is scan:
+        loop = {name: node.params[name] for name in ("closed", "carried", "length", "reverse")}
+        programs = [(translate(node.params["body"]), loop)]
+    elif node.op is cond:
+        closed = {"closed": len(operands) - 1}
+        programs = [(translate(node.params[name]), closed) for name in ("true", "false")]
+    else:
+        return None
+    is_checked = any(program.checks for program, _ in programs)
+    bodies = Bodies(
+        tuple(
+            Body((*program.outputs, *[_all(program.checks)] * is_checked), **how)
+            for program, how in programs
+        )
+    )
+    if any(v.kind == "call" for body in bodies.bodies for v in ordered(body.ends)):
+        return None
+    made = bodies.values(given)
+    if not is_checked:
+        return made, None
+    truth = made[-1]
+    settings = {"function": "logical_and", "axes": tuple(range(len(truth.shape)))}
+    return made[:-1], Value("reduce", (), truth.dtype, (truth,), settings) if truth.shape else truth
+
+
+def _all(checks: Sequence[tuple[Value, Node]]) -> Value:
+    """Whether all truths hold."""
+    found = constant(np.array(True))
+    for truth, _ in checks:
+        found = Value("map", (), found.dtype, (found, truth), {"function": "logical_and"})
+    return found
 
 
 def _translated(node: Node, operands: Sequence[Any]) -> tuple[tuple[Value, ...], Value | None]:

@@ -20,6 +20,7 @@ scatter_add, scatter_along                   axis; the transposes of these two: 
 scatter_max                                  axis, fill; as scatter_along, but the largest of g is
                                              kept, and `fill` where nothing came
 contract   a contraction of two arrays
+nested     programs within this one           bodies; number, of the output
 call       whatever else: a primitive as NumPy does it
 
 Functions of maps are NumPy's, "erf" and "erfc", and "cast" and "view" (the same bits) to the
@@ -242,6 +243,10 @@ def _scatter_max(value: Value, operands: list[Any], inputs: Any) -> Any:
     return scatter_max(g, index, axis=axis, extent=value.shape[axis], fill=fill)
 
 
+def _nested(value: Value, operands: list[Any], inputs: Any) -> Any:
+    return value.params["bodies"].run(operands)[value.params["number"]]
+
+
 _EVALUATE: dict[str, Any] = {
     "input": lambda v, xs, inputs: inputs[v.params["number"]],
     "constant": lambda v, xs, inputs: v.params["array"],
@@ -261,5 +266,6 @@ _EVALUATE: dict[str, Any] = {
     "scatter_along": _scatter_along,
     "scatter_max": _scatter_max,
     "contract": _contract,
+    "nested": _nested,
     "call": _call,
 }

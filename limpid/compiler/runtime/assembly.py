@@ -23,19 +23,19 @@ class Part:
     """Phases of native work that follow on one another: one call."""
 
     def __init__(self, phases: Sequence[Array], assembler: Assembler):
-        self._table = np.concatenate(phases)
+        self._table = np.concatenate([np.zeros(0, np.int64), *phases])
         self._program = (c_int64 * 3)(len(phases), address(self._table), 0)
-        self._place = addressof(self._program)
+        self.address = addressof(self._program)
         self._shared = assembler.buffers.workers > 1
         self._run, self._alive = run_function(), assembler.alive
 
     def run(self) -> None:
         """Do it."""
-        self._run(self._place, team_address() if self._shared else None)
+        self._run(self.address, team_address() if self._shared else None)
 
     def set_stop(self, table: Array) -> None:
         """Let a command's table point to the word that ends the program."""
-        table[1] = self._place + 8 * STOP
+        table[1] = self.address + 8 * STOP
 
     def stopped(self) -> bool:
         """Whether a check failed; it may run again."""
@@ -66,7 +66,7 @@ class Assembler:
         """The record of a phase that looks at truths, and the tables of its commands."""
         made = [Command(name, [Operand(truth, 0, 0)], [0]) for truth in truths]
         block = Block(None, [], {})
-        tables = [self._keep(np.zeros(2, np.int64)) for _ in made]
+        tables = [self.keep(np.zeros(2, np.int64)) for _ in made]
         for table, truth in zip(tables, truths):
             where = self.buffers.find(truth, 0)
             assert isinstance(where, int)
@@ -74,8 +74,8 @@ class Assembler:
         return self._phase([(address(self._record(block, made, [tables], [[]])), 0)]), tables
 
     def _phase(self, tasks: list[tuple[int, int]]) -> Array:
-        table = self._keep(np.array(tasks, np.int64))
-        return np.array([len(tasks), address(table), len(tasks) > 1], np.int64)
+        table = self.keep(np.array(tasks, np.int64))
+        return np.array([len(tasks), address(table), len(tasks) > 1, 0], np.int64)
 
     def _group(self, block: Block, made: list[Command]) -> Array:
         tables, patches = [], []
@@ -94,24 +94,24 @@ class Assembler:
     ) -> Array:
         """A group's record, from the tables and patches of each worker."""
         self.alive.append(made)
-        functions = self._keep(np.array([self.module.address(c.function) for c in made], np.int64))
-        of_workers = [self._keep(np.array([*map(address, t)], np.int64)) for t in tables]
-        lines = [self._keep(np.array(p, np.int64).reshape(-1, 5)) for p in patches]
-        all_tables = self._keep(np.array([*map(address, of_workers)], np.int64))
-        all_patches = self._keep(np.array([*map(address, lines)], np.int64))
+        functions = self.keep(np.array([self.module.address(c.function) for c in made], np.int64))
+        of_workers = [self.keep(np.array([*map(address, t)], np.int64)) for t in tables]
+        lines = [self.keep(np.array(p, np.int64).reshape(-1, 5)) for p in patches]
+        all_tables = self.keep(np.array([*map(address, of_workers)], np.int64))
+        all_patches = self.keep(np.array([*map(address, lines)], np.int64))
         band = block.band
         sizes = (1, 1, 1) if band is None else (band.chunk, band.extent, band.per_slot)
         words = [
             len(made), address(functions), address(all_tables), len(lines[0]),
             address(all_patches), *sizes, sum(command.begins for command in made), 0,
         ]  # fmt: skip
-        record = self._keep(np.array(words, np.int64))
+        record = self.keep(np.array(words, np.int64))
         self.groups.append((block, made, record))
         return record
 
     def _table(self, command: Command, block: Block, worker: int) -> tuple[Array, list[list[int]]]:
         """A command's table, and the places in it that change."""
-        table = self._keep(np.array([*[0] * len(command.operands), *command.numbers], np.int64))
+        table = self.keep(np.array([*[0] * len(command.operands), *command.numbers], np.int64))
         patches = []
         for n, operand in enumerate(command.operands):
             where = self.buffers.find(operand.value, worker)
@@ -131,6 +131,7 @@ class Assembler:
             return 0
         return value.size // value.params["slots"] * value.dtype.itemsize
 
-    def _keep(self, array: Array) -> Array:
+    def keep(self, array: Array) -> Array:
+        """An array that lives as long as the program."""
         self.alive.append(array)
         return array

@@ -85,6 +85,21 @@ class Buffers:
         block[n] = content
         return cell
 
+    def cell(self, value: Value) -> Cell:
+        """A cell with the address of a value that is there as a whole."""
+        found = self.find(value, 0)
+        return self.fixed(found) if isinstance(found, int) else found
+
+    def cell_of_input(self, number: int) -> Cell | None:
+        """Where the address of an input is read; None if nothing reads it."""
+        return self._cell(("input", number), None) if number in self._of_inputs else None
+
+    def own_input(self, number: int, like_this: Value) -> tuple[int, int]:
+        """An array for an input that nobody gives: a word with its address, and 0."""
+        if number not in self.inputs:
+            self.inputs[number] = like(like_this)
+        return self.fixed(address(self.inputs[number])).place, 0
+
     def is_whole(self, value: Value) -> bool:
         """Whether all items are there, not only those of a chunk."""
         place = self.memory.places.get(value)

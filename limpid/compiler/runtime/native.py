@@ -4,25 +4,27 @@ NumPy does something in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from limpid.compiler.machine.loading import load
+from limpid.compiler.machine.loading import Loaded, load
 from limpid.compiler.machine.target import Target
+from limpid.compiler.program.bodies import Bodies, Body
 from limpid.compiler.program.layouts import laid_out
 from limpid.compiler.program.sharing import shared
 from limpid.compiler.program.values import Value, copied, evaluate, ordered
 from limpid.compiler.program.views import with_copies
 from limpid.compiler.runtime.assembly import Assembler, Part
 from limpid.compiler.runtime.buffers import Buffers
-from limpid.compiler.runtime.commands import Functions, commands, is_native
+from limpid.compiler.runtime.commands import Command, Functions, commands, is_native
+from limpid.compiler.runtime.nesting import body_phases
 from limpid.compiler.schedule.bands import Bands
 from limpid.compiler.schedule.hazards import too_early
 from limpid.compiler.schedule.memory import plan
 from limpid.compiler.schedule.splitting import split_sums
-from limpid.compiler.schedule.stages import Block, Stage, schedule
+from limpid.compiler.schedule.stages import Block, Schedule, Stage, schedule
 from limpid.graph.node import Array
 from limpid.ops.workers import thread_count
 
@@ -37,6 +39,7 @@ class Native:
     checks   truths, without axes; where one is false the program ends before anything was written
     given    numbers of ends whose arrays can be given away: `renew`
     probes   numbers of ends that are only looked at: the others are computed as without them
+    within   whether it is part of another program, which has its functions and runs it
     """
 
     def __init__(
@@ -48,19 +51,20 @@ class Native:
         explain: Explain | None = None,
         given: Sequence[int] = (),
         probes: Collection[int] = (),
+        within: bool = False,
     ):
-        self.target = target
+        self.target, self.within = target, within
         self._explain = explain
         self._probes = frozenset(probes)
         self._native: dict[Value, bool] = {}
+        self._inner: dict[Bodies, tuple[Native, ...] | None] = {}
         self._lower(ends, homes or {}, checks)
-        workers = thread_count() if self.is_shared else 1
-        kept = [*self.ends, *self.checks]
-        self.memory = plan(self.schedule, kept)
-        away = [self.ends[n] for n in given]
-        self.buffers = Buffers(self.memory, kept, self.homes, away, workers)
-        self.functions = Functions(target)
-        self.parts: list[Part | Stage] = self._assembled()
+        self.nested: dict[Stage, tuple[Native, ...]] = dict(self._nested_stages())
+        self._given = [self.ends[n] for n in given]
+        if not within:
+            functions = Functions(target)
+            self.write(functions, thread_count() if self.is_shared else 1)
+            self.assemble(load(functions.module(), target))
 
     # What is run
 
@@ -96,6 +100,23 @@ class Native:
         """A new array that an end is written to; the one before is given away."""
         return self.buffers.renew(self.ends[number])
 
+    # What it consists of
+
+    def programs(self) -> Iterator[Native]:
+        """Itself and all those within it."""
+        yield self
+        for natives in self.nested.values():
+            for native in natives:
+                yield from native.programs()
+
+    def schedules(self) -> list[Schedule]:
+        """The schedules of all programs."""
+        return [native.schedule for native in self.programs()]
+
+    def all_groups(self) -> list[tuple[Block, list[Command], Array]]:
+        """The groups of all programs: their commands and records."""
+        return [group for native in self.programs() for group in native.groups]
+
     # How it is made
 
     def _lower(
@@ -103,7 +124,7 @@ class Native:
     ) -> None:
         """Find the schedule. New values that would be written too early are copied at the end."""
         count = len(ends)
-        lowered = self._lowered([*ends, *checks], homes)
+        lowered = self._lowered([*ends, *checks], range(count) if self.within else homes)
         lowered = _distinct(lowered)
         self.ends, self.checks = lowered[:count], lowered[count:]
         inputs = {v.params["number"]: v for v in _leaves(lowered)}
@@ -139,9 +160,29 @@ class Native:
         return set(ordered(ends)) - set(ordered(others))
 
     def _is_native(self, value: Value) -> bool:
+        if value.kind == "nested":
+            return self._of_bodies(value.params["bodies"]) is not None
         if value not in self._native:
             self._native[value] = is_native(value, self.target)
         return self._native[value]
+
+    def _of_bodies(self, bodies: Bodies) -> tuple[Native, ...] | None:
+        """The programs of bodies; None if NumPy has to do something in them."""
+        if bodies not in self._inner:
+            made = tuple(_within(body, self.target) for body in bodies.bodies)
+            calls = any(block.is_call for n in made for p in n.schedule.phases for block in p)
+            self._inner[bodies] = None if calls else made
+        return self._inner[bodies]
+
+    def _nested_stages(self) -> Iterator[tuple[Stage, tuple[Native, ...]]]:
+        for phase in self.schedule.phases:
+            for block in phase:
+                if block.is_nested:
+                    (stage,) = block.stages
+                    inner = self._of_bodies(stage.values[0].params["bodies"])
+                    assert inner is not None
+                    stage.bodies = tuple(native.schedule for native in inner)
+                    yield stage, inner
 
     def _phase(self, value: Value) -> int:
         block = self.schedule.place[value]
@@ -155,18 +196,34 @@ class Native:
     @property
     def is_shared(self) -> bool:
         """Whether several threads can work at once."""
-        return any(tasks(phase) > 1 for phase in self.schedule.phases)
+        inner = (native for natives in self.nested.values() for native in natives)
+        own = any(tasks(phase) > 1 for phase in self.schedule.phases)
+        return own or any(native.is_shared for native in inner)
 
-    def _assembled(self) -> list[Part | Stage]:
-        made = {
-            block: commands(block, self.schedule.buffered, self.functions, self.target)
+    def write(self, functions: Functions, workers: int) -> None:
+        """Write the functions that this needs, and find places for its arrays."""
+        kept = [*self.ends, *self.checks]
+        self.functions, self.memory = functions, plan(self.schedule, kept)
+        self.buffers = Buffers(self.memory, kept, self.homes, self._given, workers)
+        self.check = functions.check() if self.checks else ""
+        self.commands = {
+            block: commands(block, self.schedule.buffered, functions, self.target)
             for phase in self.schedule.phases
             for block in phase
-            if not block.is_call
+            if is_of_commands(block)
         }
-        if self.checks:
-            check = self.functions.check()
-        module = load(self.functions.module(), self.target)
+        for natives in self.nested.values():
+            for native in natives:
+                native.write(functions, workers)
+
+    def assemble(self, module: Loaded) -> None:
+        """Make the tables that lead to the native functions."""
+        for natives in self.nested.values():
+            for native in natives:
+                native.assemble(module)
+        self.parts: list[Part | Stage] = self._assembled(module)
+
+    def _assembled(self, module: Loaded) -> list[Part | Stage]:
         assembler = Assembler(self.buffers, module, self.schedule.place)
         self.groups = assembler.groups
         last = max(map(self._phase, self.checks), default=-1)
@@ -174,14 +231,18 @@ class Native:
         phases: list[Array] = []
         tables: list[Array] = []  # of checks that the present part makes
         for number, phase in enumerate(self.schedule.phases):
-            if blocks := [block for block in phase if not block.is_call]:
-                phases.append(assembler.phase(blocks, made))
+            if blocks := list(filter(is_of_commands, phase)):
+                phases.append(assembler.phase(blocks, self.commands))
+            for block in phase:
+                if block.is_nested:
+                    (stage,) = block.stages
+                    phases += body_phases(stage, self.nested[stage], assembler)
             calls = [block.stages[0] for block in phase if block.is_call]
             if calls:
                 _close(parts, phases, tables, assembler)
                 parts += calls
             if number == last:
-                record, tables = assembler.checks(self.checks, check)
+                record, tables = assembler.checks(self.checks, self.check)
                 phases.append(record)
         _close(parts, phases, tables, assembler)
         return parts
@@ -243,5 +304,17 @@ def _leaves(ends: Sequence[Value]) -> list[Value]:
 def tasks(phase: Sequence[Block]) -> int:
     """How many parts of a phase threads can share."""
     return sum(
-        block.band.slots if block.band is not None else 1 for block in phase if not block.is_call
+        block.band.slots if block.band is not None else 1 for block in filter(is_of_commands, phase)
     )
+
+
+def is_of_commands(block: Block) -> bool:
+    """Whether a block is commands: no work of NumPy, no program within the program."""
+    return not block.is_call and not block.is_nested
+
+
+def _within(body: Body, target: Target) -> Native:
+    """The program of a body: what it carries is written in place."""
+    homes = {n: body.closed + n for n in range(body.carried)}
+    given = range(body.carried, len(body.ends))
+    return Native(body.ends, target, homes, given=given, within=True)

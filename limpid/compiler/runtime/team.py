@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.emission.interpreter import TEAM, interpreter
+from limpid.compiler.emission.interpreter import interpreter
+from limpid.compiler.emission.teamwork import TEAM
 from limpid.compiler.machine.loading import Loaded, address, load
 from limpid.compiler.machine.target import native_target
 from limpid.graph.node import Array

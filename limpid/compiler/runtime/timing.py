@@ -65,17 +65,17 @@ def _stages(native: Native, runs: int) -> tuple[float, dict[Stage, float]]:
     """Seconds of a run, and of its stages."""
     counts = [
         np.zeros((native.buffers.workers, len(commands)), np.int64)
-        for _, commands, _ in native.groups
+        for _, commands, _ in native.all_groups()
     ]
     calls: dict[Stage, float] = {}
     clock, start = Clock(), time.perf_counter()
-    for (_, _, record), count in zip(native.groups, counts, strict=True):
+    for (_, _, record), count in zip(native.all_groups(), counts, strict=True):
         record[TICKS] = address(count)
     try:
         for _ in range(runs):
             _run(native, calls)
     finally:
-        for _, _, record in native.groups:
+        for _, _, record in native.all_groups():
             record[TICKS] = 0
     whole, tick = time.perf_counter() - start, clock.seconds_per_tick()
     stages = {stage: seconds / runs for stage, seconds in calls.items()}
@@ -102,12 +102,13 @@ def _ticks(native: Native, counts: list[Array]) -> list[tuple[Stage, float]]:
     """For each command its stage, and how long the threads that share it worked on it."""
     shared = {
         block: native.buffers.workers if tasks(phase) > 1 else 1
-        for phase in native.schedule.phases
+        for schedule in native.schedules()
+        for phase in schedule.phases
         for block in phase
     }
     return [
         (command.stage, ticks / shared[block])
-        for (block, commands, _), count in zip(native.groups, counts, strict=True)
+        for (block, commands, _), count in zip(native.all_groups(), counts, strict=True)
         for command, ticks in zip(commands, count.sum(axis=0).tolist(), strict=True)
         if command.stage is not None
     ]

@@ -24,7 +24,7 @@ class Group:
     values: list[Value] = field(default_factory=list)
     links: dict[Value, Link] = field(default_factory=dict)  # along which they are in the band
 
-    is_call: bool = False  # whether this is work of NumPy
+    is_alone: bool = False  # whether nothing else may join: calls, and bodies of programs within
 
 
 class Grouping:
@@ -46,7 +46,7 @@ class Grouping:
         self.is_native = is_native
         self.phases: list[list[Group]] = []
         self.place: dict[Value, Group] = {}
-        self.calls: list[Value] = []
+        self.alone: list[Value] = []
         made = [v for v in values if v.kind not in (*GIVEN, *VIEWS)]
         self.start = 0  # the first phase for what comes now
         before = set(ordered(first))
@@ -60,7 +60,7 @@ class Grouping:
         self._postpone(early)
         last = len(self.phases)
         for value in late:
-            (self._open if self.is_native(value) else self._call)(value, last)
+            (self._apart if self._is_alone(value) else self._open)(value, last)
         self.phases = [[g for g in phase if g.values] for phase in self.phases]
         self.phases = [phase for phase in self.phases if phase]
         for number, phase in enumerate(self.phases):
@@ -73,12 +73,12 @@ class Grouping:
         if last < self.start:
             last, above = self.start - 1, []
         latest = {group for group in above if group.phase == last}
-        if not self.is_native(value):
-            self._call(value, last + 1)
+        if self._is_alone(value):
+            self._apart(value, last + 1)
             return
         if len(latest) == 1:
             (group,) = latest
-            if not group.is_call and self._suits(value, group) and self._joins(value, group):
+            if not group.is_alone and self._suits(value, group) and self._joins(value, group):
                 return
         self._open(value, last + 1)
 
@@ -99,13 +99,16 @@ class Grouping:
             and (link.output is None) == ("slots" in value.params)
         ]
 
-    def _call(self, value: Value, first: int) -> None:
+    def _is_alone(self, value: Value) -> bool:
+        return value.kind == "nested" or not self.is_native(value)
+
+    def _apart(self, value: Value, first: int) -> None:
         """Outputs of one call are in one group."""
-        group = next((self.place[x] for x in self.calls if same_call(x, value)), None)
+        group = next((self.place[x] for x in self.alone if made_together(x, value)), None)
         if group is None:
-            group = Group(first, None, is_call=True)
+            group = Group(first, None, is_alone=True)
             self._phase(first).append(group)
-        self.calls.append(value)
+        self.alone.append(value)
         self._add(value, group, None)
 
     def _open(self, value: Value, first: int) -> None:
@@ -117,7 +120,7 @@ class Grouping:
         for _, band in sorted(found, key=lambda pair: pair[0], reverse=True):
             for phase in self.phases[first:]:
                 for group in phase:
-                    if group.band == band and not group.is_call and self._joins(value, group):
+                    if group.band == band and not group.is_alone and self._joins(value, group):
                         return
             group = Group(max(first, 0), band)
             if self._joins(value, group):
@@ -129,7 +132,7 @@ class Grouping:
     def _serial(self, phase: int) -> Group:
         """The group of a phase that has no band."""
         for group in self._phase(phase):
-            if group.band is None and not group.is_call:
+            if group.band is None and not group.is_alone:
                 return group
         group = Group(phase, None)
         self._phase(phase).append(group)
@@ -200,18 +203,18 @@ class Grouping:
                 readers.setdefault(base(x), []).append(value)
         for value in reversed(values):
             here, later = self.place[value], readers.get(value, [])
-            if here.is_call or not later:
+            if here.is_alone or not later:
                 continue
             first = min(self.place[r].phase for r in later)
             groups = {self.place[r] for r in later if self.place[r].phase == first}
             if first <= here.phase or len(groups) > 1:
                 continue
             (there,) = groups
-            same = there.band == here.band and not there.is_call
-            if same and self._is_alone(value, here, readers):
+            same = there.band == here.band and not there.is_alone
+            if same and self._leaves_nothing(value, here, readers):
                 self._move(value, here, there, [r for r in later if self.place[r] is there])
 
-    def _is_alone(self, value: Value, here: Group, readers: dict[Value, list[Value]]) -> bool:
+    def _leaves_nothing(self, value: Value, here: Group, readers: dict[Value, list[Value]]) -> bool:
         """Whether nothing of the same group is left behind that only this reads."""
         for x in map(base, value.operands):
             group = self.place.get(x)
@@ -242,10 +245,11 @@ def base(x: Value) -> Value:
     return x
 
 
-def same_call(a: Value, b: Value) -> bool:
-    """Whether two values are outputs of one call."""
-    if a.kind != "call" or b.kind != "call":
+def made_together(a: Value, b: Value) -> bool:
+    """Whether two values are outputs of one call, or of one nested program."""
+    if a.kind != b.kind or any(x is not y for x, y in zip(a.operands, b.operands)):
         return False
-    same = a.params["primitive"] is b.params["primitive"]
-    same = same and a.params["params"] is b.params["params"]
-    return same and all(x is y for x, y in zip(a.operands, b.operands, strict=True))
+    if a.kind == "nested":
+        return a.params["bodies"] is b.params["bodies"]
+    same = a.kind == "call" and a.params["primitive"] is b.params["primitive"]
+    return same and a.params["params"] is b.params["params"]

@@ -77,7 +77,7 @@ def plan(schedule: Schedule, ends: Sequence[Value]) -> Memory:
 
 def is_local(value: Value, block: Block) -> bool:
     """Whether a thread can have its own copy of what a chunk needs of a value."""
-    if block.is_call or "slots" in value.params:
+    if block.is_call or block.is_nested or "slots" in value.params:
         return False
     if block.band is None:
         return True

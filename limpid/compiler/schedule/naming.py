@@ -41,6 +41,12 @@ class Names:
         self._names: dict[Value, str] = {}
         self._count: Counter[str] = Counter()
 
+    def within(self, inputs: Sequence[str]) -> Names:
+        """Names in a program within this one, whose inputs are called so."""
+        names = Names(inputs, self._nodes, self._constants)
+        names._names, names._count = self._names, self._count
+        return names
+
     def __getitem__(self, value: Value) -> str:
         name = self._names.get(value)
         if name is None:

@@ -19,7 +19,7 @@ from limpid.compiler.schedule.bands import Band, Bands
 from limpid.compiler.schedule.groups import Group, Grouping, base
 
 MOST = 256  # values in a nest
-NEST, PRODUCT, CALL = "nest", "product", "call"
+NEST, PRODUCT, CALL, NESTED = "nest", "product", "call", "nested"
 INDEXED = ("take_along", "gather")  # elements of the first operand at indices, the second
 ELEMENTWISE = ("map", *INDEXED, "accumulate")
 FOLDED = ("reduce", "accumulate")  # they go along axes, which are the innermost loops
@@ -29,11 +29,13 @@ FOLDED = ("reduce", "accumulate")  # they go along axes, which are the innermost
 class Stage:
     """Values that are computed together.
 
-    kind    "nest", "product" (one contraction) or "call" (all outputs of one primitive)
+    kind    "nest", "product" (one contraction), "call" (all outputs of one primitive) or "nested"
+            (all outputs of programs within this one)
     domain  of a nest, without axes of extent 1
     band    which axis of the domain is cut into chunks, if any
     kept    which axes reductions keep, if there are any
     turns   axes along which elements come in order, one after the other
+    bodies  of "nested": the schedules of those programs
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Stage:
     values: list[Value] = field(default_factory=list)
     kept: tuple[bool, ...] | None = None
     turns: frozenset[int] = frozenset()
+    bodies: tuple[Schedule, ...] = ()
 
     def add(self, value: Value) -> None:
         """One value more."""
@@ -81,6 +84,11 @@ class Block:
         """Whether this is work of NumPy."""
         return self.stages[0].kind == CALL
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether this runs programs within the program."""
+        return self.stages[0].kind == NESTED
+
     def __str__(self) -> str:
         from limpid.compiler.schedule.text import Text, joined
 
@@ -92,16 +100,30 @@ class Schedule:
     """Phases of blocks that can run at once, and the values that have a buffer.
 
     place   the block that makes a value, for all that are made
+    ends    what is computed
     """
 
     phases: tuple[tuple[Block, ...], ...]
     buffered: frozenset[Value]
     place: dict[Value, Block]
+    ends: tuple[Value, ...]
 
     @property
     def stages(self) -> list[Stage]:
-        """All stages in order."""
-        return [stage for phase in self.phases for block in phase for stage in block.stages]
+        """All stages in order, each followed by those of its bodies."""
+        return list(self.runs())
+
+    def runs(self, often: int = 1) -> dict[Stage, int]:
+        """How often each stage runs, those of bodies included."""
+        found = {}
+        for stage in (s for phase in self.phases for block in phase for s in block.stages):
+            found[stage] = often
+            if stage.kind == NESTED:
+                bodies = stage.values[0].params["bodies"].bodies
+                for body, schedule in zip(bodies, stage.bodies):
+                    times = 1 if body.length is None else body.length
+                    found.update(schedule.runs(often * times))
+        return found
 
     def __str__(self) -> str:
         from limpid.compiler.schedule.text import Text, joined
@@ -134,20 +156,21 @@ def schedule(
     for phase in grouping.phases:
         blocks = []
         for group in phase:
-            placement = _Placement(group, bands.apart)
+            placement = _Placement(group, bands.apart, is_native)
             block = placement.block()
             stage_of.update(placement.of)
             place.update(dict.fromkeys(group.values, block))
             blocks.append(block)
         phases.append(tuple(blocks))
-    return Schedule(tuple(phases), _buffered(ends, stage_of), place)
+    return Schedule(tuple(phases), _buffered(ends, stage_of), place, tuple(ends))
 
 
 class _Placement:
     """The stages of a group."""
 
-    def __init__(self, group: Group, apart: Collection[Value]):
+    def __init__(self, group: Group, apart: Collection[Value], is_native: Callable[[Value], bool]):
         self.group, self.links, self.apart = group, dict(group.links), apart
+        self._is_native = is_native
         self.of: dict[Value, Stage] = {}
         self._stages: list[Stage] = []
         self._numbers: dict[Value, int] = {}  # of stages after which values are there
@@ -157,8 +180,8 @@ class _Placement:
     def block(self) -> Block:
         """All stages in order."""
         for value in self.group.values:
-            if self.group.is_call:
-                self._call(value)
+            if self.group.is_alone:
+                self._apart(value)
             elif value.kind in FILLED:
                 self._fill(value)
             elif value.kind == "contract":
@@ -177,8 +200,9 @@ class _Placement:
         self._numbers[value] = number
         self.of[value] = self._stages[number]
 
-    def _call(self, value: Value) -> None:
-        self._add(value, 0, None if self._stages else Stage(CALL, ()))
+    def _apart(self, value: Value) -> None:
+        kind = NESTED if self._is_native(value) else CALL
+        self._add(value, 0, None if self._stages else Stage(kind, ()))
 
     def _fill(self, value: Value) -> None:
         """What is written in parts; if there are gaps, it is filled just before the first."""

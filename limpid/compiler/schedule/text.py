@@ -15,8 +15,10 @@ where an end goes: `v27 → fc1.weight`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import count
 from typing import NamedTuple
 
+from limpid.compiler.program.bodies import Bodies
 from limpid.compiler.program.layouts import choice_of
 from limpid.compiler.program.links import index_along
 from limpid.compiler.program.puts import FILLED, fill_of
@@ -25,7 +27,7 @@ from limpid.compiler.schedule.bands import Band
 from limpid.compiler.schedule.expressions import Expressions
 from limpid.compiler.schedule.groups import base
 from limpid.compiler.schedule.naming import Names, number_text, spec_text
-from limpid.compiler.schedule.stages import CALL, NEST, Block, Schedule, Stage
+from limpid.compiler.schedule.stages import CALL, NEST, NESTED, Block, Schedule, Stage
 from limpid.graph.node import Node
 from limpid.ops.windows.contraction import Contraction, reads
 
@@ -42,40 +44,49 @@ class Line(NamedTuple):
 
 
 class Text:
-    """Makes the lines. `homes`: where ends go, as it is shown."""
+    """Makes the lines.
+
+    homes    where ends go, as it is shown
+    numbers  of stages
+    """
 
     def __init__(
         self,
         buffered: Collection[Value],
         names: Names | None = None,
         homes: Mapping[Value, str] | None = None,
+        numbers: Iterator[int] | None = None,
     ):
         self.buffered, self.names, self.homes = buffered, names or Names(), homes or {}
-        self._number = 0
+        self._numbers = numbers or count(1)
 
-    def schedule(self, schedule: Schedule) -> Iterator[Line]:
+    def schedule(self, schedule: Schedule, indent: str = "") -> Iterator[Line]:
         """All phases; stages are numbered."""
         for number, phase in enumerate(schedule.phases, 1):
-            yield Line(f"phase {number}")
+            yield Line(f"{indent}phase {number}")
             for block in phase:
-                yield from self.block(block, "  ")
+                yield from self.block(block, f"{indent}  ")
 
     def block(self, block: Block, indent: str = "") -> Iterator[Line]:
         """How a block is cut, and its stages."""
-        yield Line(indent + _cut(block))
+        if not block.is_nested:
+            yield Line(indent + _cut(block))
         for stage in block.stages:
             yield from self.stage(stage, block, f"{indent}  ")
 
     def stage(self, stage: Stage, block: Block | None = None, indent: str = "") -> Iterator[Line]:
         """Loops, and what they compute."""
-        self._number += 1
+        number = next(self._numbers)
         head, *more = _head(stage, block)
-        yield Line(f"{indent}{self._number:<3}{head}", stage)
+        yield Line(f"{indent}{number:<3}{head}", stage)
         inner = f"{indent}     "
         for line in more:
             yield Line(inner + line)
         if stage.kind == CALL:
             yield self._call(stage, inner)
+            return
+        if stage.kind == NESTED:
+            yield from self._nested(stage, inner)
             return
         readers = _readers(stage)
         inside: set[Value] = set()
@@ -113,6 +124,29 @@ class Text:
         head = stage.values[0]
         written = ", ".join(map(self._written, stage.values))
         return Line(f"{indent}{written} = {Expressions(self.names, ()).text(head)}", None, head)
+
+    def _nested(self, stage: Stage, indent: str) -> Iterator[Line]:
+        """The programs of a loop or of a choice, their inputs named as what they stand for."""
+        head = stage.values[0]
+        bodies: Bodies = head.params["bodies"]
+        outputs = {value.params["number"]: value for value in stage.values}
+        read = Expressions(self.names, ())
+        operands = [read.operand(x) for x in head.operands[bodies.is_choice :]]
+        for value in stage.values:
+            yield Line(f"{indent}{self._written(value)}", None, value)
+        for body, schedule, truth in zip(bodies.bodies, stage.bodies, ("if", "if not")):
+            if bodies.is_choice:
+                yield Line(f"{indent}{truth} {read.operand(head.operands[0])}")
+            names = [self.names[outputs[n]] if n in outputs else "" for n in range(len(body.ends))]
+            carried = [name or f"carry{n}" for n, name in enumerate(names[: body.carried])]
+            first = body.closed + body.carried
+            sliced = [f"{name}[i]" for name in operands[first:]]
+            inputs = [*operands[: body.closed], *carried, *sliced]
+            each = "[i]" if body.length is not None else ""
+            ends = [*carried, *(f"{name}{each}" if name else "" for name in names[body.carried :])]
+            homes = {end: name for end, name in zip(schedule.ends, ends) if name}
+            text = Text(schedule.buffered, self.names.within(inputs), homes, self._numbers)
+            yield from text.schedule(schedule, f"{indent}  " if bodies.is_choice else indent)
 
 
 def _readers(stage: Stage) -> dict[Value, list[Value]]:
@@ -152,6 +186,8 @@ def _head(stage: Stage, block: Block | None) -> list[str]:
     band = None if block is None else block.band
     if stage.kind == CALL:
         return ["call"]
+    if stage.kind == NESTED:
+        return [_runs(stage.values[0].params["bodies"])]
     if stage.kind == NEST:
         extents = list(stage.domain)
         if band is not None and stage.band is not None:
@@ -163,6 +199,14 @@ def _head(stage: Stage, block: Block | None) -> list[str]:
         return [f"product: {found[0]}"]
     more = [f"and {len(found) - PARTS} more"] if len(found) > PARTS else []
     return [f"product in {len(found)} pieces", *found[:PARTS], *more]
+
+
+def _runs(bodies: Bodies) -> str:
+    """How often programs within the program run."""
+    if bodies.is_choice:
+        return "one of two"
+    body = bodies.bodies[0]
+    return f"{body.length} times{', from the last to the first' if body.reverse else ''}"
 
 
 def _sizes(value: Value, part: Contraction, block: Block | None) -> str:

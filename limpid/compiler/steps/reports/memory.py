@@ -92,7 +92,7 @@ class Footprint:
 def footprint(reading: Reading) -> Footprint:
     """What a step's memory is used for."""
     graph, native = reading.graph, reading.native
-    memory = native.memory
+    memories = [program.memory for program in native.programs()]
     found = sorted(_buffers(reading), key=lambda pair: -pair[1].bytes)
     gradients = {number for _, number in reading.recording.gradients if number is not None}
     ends = native.ends[: len(graph.outputs)]
@@ -103,8 +103,8 @@ def footprint(reading: Reading) -> Footprint:
         sum(_whole(x) for n, x in enumerate(ends) if n not in gradients),
         sum(_whole(x) for n, x in enumerate(ends) if n in gradients),
         sum(map(_whole, _constants(reading))),
-        memory.common,
-        memory.local,
+        sum(memory.common for memory in memories),
+        sum(memory.local for memory in memories),
         native.buffers.workers,
         sum(buffer.bytes for _, buffer in found if buffer.kept),
         sum(_whole(value) for value, buffer in found if buffer.where != END),

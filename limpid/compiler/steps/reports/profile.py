@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from limpid.compiler.machine.rates import Rates, machine_rates
 from limpid.compiler.runtime.timing import Timing, timed
-from limpid.compiler.schedule.stages import CALL, PRODUCT, Stage
+from limpid.compiler.schedule.stages import CALL, NESTED, PRODUCT, Stage
 from limpid.compiler.steps.reports.figures import rounded, time_text
 from limpid.compiler.steps.reports.origins import Place, place_of
 from limpid.compiler.steps.reports.reading import Reading
@@ -97,10 +97,11 @@ def profile(reading: Reading, runs: int | None) -> Profile:
         raise ArgumentError(f"runs must be at least 1, not {runs}")
     native, threads = reading.native, thread_count()
     timing, functions = timed(native, runs), reading.functions()
-    rates = machine_rates(threads, _fastest(native.schedule.stages, timing))
+    rates = machine_rates(threads, _fastest(reading.runs, timing))
     rows = [
         _row(reading, stage, timing, rates, tuple(functions.get(stage, ())))
-        for stage in native.schedule.stages
+        for stage in reading.runs
+        if stage.kind != NESTED
     ]
     workers = native.buffers.workers
     return Profile(
@@ -108,12 +109,12 @@ def profile(reading: Reading, runs: int | None) -> Profile:
     )
 
 
-def _fastest(stages: Sequence[Stage], timing: Timing) -> float:
+def _fastest(runs: Mapping[Stage, int], timing: Timing) -> float:
     """The most float32 operations a second that any contraction did."""
     return max(
         (
-            operations(stage) / seconds
-            for stage in stages
+            operations(stage) * often / seconds
+            for stage, often in runs.items()
             if stage.kind == PRODUCT and widest_float(stage) == np.float32
             if (seconds := timing.stages.get(stage, 0.0))
         ),
@@ -124,9 +125,9 @@ def _fastest(stages: Sequence[Stage], timing: Timing) -> float:
 def _row(
     reading: Reading, stage: Stage, timing: Timing, rates: Rates, functions: tuple[str, ...]
 ) -> Row:
-    buffered = reading.native.schedule.buffered
+    buffered, often = reading.buffered, reading.runs[stage]
     seconds = timing.stages.get(stage, 0.0)
-    flops, amount = operations(stage), moved(stage, buffered)
+    flops, amount = operations(stage) * often, moved(stage, buffered) * often
     peak = rates.peak(widest_float(stage))
     return Row(
         reading.numbers[stage],

@@ -23,7 +23,8 @@ class Reading:
 
     lines    the schedule as text, values and stages named as in the graph's text
     homes    where ends go: the names of slots, and titles of results
-    numbers  of stages, from 1 on
+    numbers  of stages, from 1 on; runs: how often each runs
+    buffered values that are written to memory
     """
 
     def __init__(self, step: str, recording: Recording, what: str):
@@ -38,12 +39,14 @@ class Reading:
         self.homes = self._homes()
         text = Text(self.native.schedule.buffered, self.names, self.homes)
         self.lines: list[Line] = list(text.schedule(self.native.schedule))
-        self.numbers = {s: n for n, s in enumerate(self.native.schedule.stages, 1)}
+        self.runs = self.native.schedule.runs()
+        self.numbers = {s: n for n, s in enumerate(self.runs, 1)}
+        self.buffered = frozenset(v for s in self.native.schedules() for v in s.buffered)
 
     def functions(self) -> dict[Stage, list[str]]:
         """The native functions of each stage, each once."""
         found: dict[Stage, dict[str, None]] = {}
-        for _, commands, _ in self.native.groups:
+        for _, commands, _ in self.native.all_groups():
             for command in commands:
                 if command.stage is not None:
                     found.setdefault(command.stage, {})[command.function] = None
@@ -72,7 +75,6 @@ def _node_names(graph: Graph, prefix: str = "") -> Iterator[tuple[Node, str]]:
     """Names of nodes, and of those within graphs that nodes stand for."""
     for node, name in graph.names().items():
         yield node, prefix + name
-        op: Any = node.op
-        inline = getattr(op, "inline", None)
-        if inline is not None:
-            yield from _node_names(node.params[inline], f"{prefix}{name}_{inline}.")
+        for key, value in node.params.items():
+            if isinstance(value, Graph):
+                yield from _node_names(value, f"{prefix}{name}_{key}.")
