@@ -187,6 +187,22 @@ def test_labels_of_the_branch_that_is_not_chosen() -> None:
         step(np.array(1.0), x, wrong)
 
 
+def test_what_stays_the_same_is_computed_once() -> None:
+    """Packed weights, and what depends on nothing that changes; ends are written each time."""
+
+    def scanned(w: Any, h: Any, xs: Any) -> Any:
+        def body(c: Any, x: Any) -> Any:
+            scaled = limpid.exp(w) @ w
+            return limpid.tanh(c @ scaled.T + x @ U), limpid.sum(scaled)
+
+        return limpid.scan(body, h, xs)
+
+    made = run(scanned, W, H, XS)
+    ((inner,),) = made.nested.values()
+    assert inner.schedule.once > 0
+    assert 0 < inner.once < len(inner.schedule.phases)
+
+
 def test_any_length_has_the_same_functions() -> None:
     def count(length: int) -> int:
         return len(run(limpid.grad(loss), W, U, H, numbers(length, 3, 4)).functions.texts)

@@ -55,6 +55,7 @@ def choose(
     moved: float = MOVED,
     free: bool = False,
     chunks: Mapping[str, int] = MappingProxyType({}),
+    steady: Sequence[bool] = (False, False),
 ) -> Choice | None:
     """The index that costs least as lanes; None if the kernel would waste too much.
 
@@ -62,14 +63,16 @@ def choose(
     rows   rows of a tile
     moved  how many multiply-adds take as long as moving one element
     free   whether the output can lie in any order, at no cost
-    chunks  how far an index runs at once that is cut
+    chunks how far an index runs at once that is cut
+    steady whether left and right are the same again and again, so that their copies cost nothing
     """
     best, least = None, inf
     for index in contraction.indices:
         choice = along(contraction, layouts, index.name)
         if choice is None:
             continue
-        cost = _cost(contraction, choice, width, rows, moved, free)
+        of_b = 0 if steady[0 if choice.swapped else 1] else moved
+        cost = _cost(contraction, choice, width, rows, of_b, TURNED if free else moved)
         if index.name in chunks:
             cost *= _filled(chunks[index.name], width)
         if cost < least:
@@ -102,9 +105,12 @@ def _order_for(access: Access, layout: Layout, name: str) -> Order | None:
 
 
 def _cost(
-    contraction: Contraction, choice: Choice, width: int, rows: int, moved: float, free: bool
+    contraction: Contraction, choice: Choice, width: int, rows: int, of_b: float, of_c: float
 ) -> float:
-    """What the kernel does, half-filled tiles and copies included, in multiply-adds."""
+    """What the kernel does, half-filled tiles and copies included, in multiply-adds.
+
+    of_b, of_c   what moving one element of them costs
+    """
     done = work(contraction, choice, width, rows)
     _, b, c = choice.accesses(contraction)
     loops = [i for i in contraction.indices if i.extent > 1 and i.name in reads(b) & reads(c)]
@@ -112,8 +118,7 @@ def _cost(
         return inf  # it wastes too much, or there are more loops than the kernel has
     if any(len(a.terms) > 1 and choice.lane in dict(a.terms) for a in b):
         done *= WINDOWED
-    written = TURNED if free else moved
-    copies = (b, choice.order, moved), (c, choice.out, written)
+    copies = (b, choice.order, of_b), (c, choice.out, of_c)
     return done + sum(cost * prod(x.extent for x in y) for y, order, cost in copies if order)
 
 

@@ -11,7 +11,8 @@ All records are integers of 64 bits.
     patch     a place in a table, where the address of an array is found, then what is added:
               bytes, bytes for each item before the chunk, bytes for each slot
     command   a function of a table and the number of items in the chunk
-    body      a program that runs within another one; how often; where the address of a truth is
+    body      a program that runs within another one: what the first run does, and what the further
+              ones do; how often; where the address of a truth is
               found, or 0, bytes added to it, and what the truth must be; copies, where they are;
               moves, where they are
     copy      done before a body: where the addresses of target and source are found, each with
@@ -235,19 +236,21 @@ entry:
   %b6 = getelementptr i64, ptr %body, i64 6
   %b7 = getelementptr i64, ptr %body, i64 7
   %b8 = getelementptr i64, ptr %body, i64 8
-  %program = load ptr, ptr %body
-  %runs = load i64, ptr %b1
-  %truth.cell = load ptr, ptr %b2
-  %copies = load i64, ptr %b5
-  %first.copy = load ptr, ptr %b6
-  %moves = load i64, ptr %b7
-  %first.move = load ptr, ptr %b8
+  %b9 = getelementptr i64, ptr %body, i64 9
+  %first.run = load ptr, ptr %body
+  %further.run = load ptr, ptr %b1
+  %runs = load i64, ptr %b2
+  %truth.cell = load ptr, ptr %b3
+  %copies = load i64, ptr %b6
+  %first.copy = load ptr, ptr %b7
+  %moves = load i64, ptr %b8
+  %first.move = load ptr, ptr %b9
   %always = icmp eq ptr %truth.cell, null
   br i1 %always, label %copies.loop, label %look
 look:
   %truth.base = load ptr, ptr %truth.cell
-  %truth.far = load i64, ptr %b3
-  %wanted = load i64, ptr %b4
+  %truth.far = load i64, ptr %b4
+  %wanted = load i64, ptr %b5
   %truth.place = getelementptr i8, ptr %truth.base, i64 %truth.far
   %truth = load i8, ptr %truth.place
   %is = icmp ne i8 %truth, 0
@@ -301,6 +304,8 @@ move:
   %m.next = add i64 %m, 1
   br label %moves.loop
 ready:
+  %is.first = icmp eq i64 %n, 0
+  %program = select i1 %is.first, ptr %first.run, ptr %further.run
   call void @phases(ptr %program, ptr %team)
   %next = add i64 %n, 1
   br label %runs.loop

@@ -8,7 +8,7 @@ loops do as well as the kernel become loops.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,13 +31,18 @@ Cut = Callable[[Value], Mapping[str, int]]  # how far indices of a contraction r
 
 
 def laid_out(
-    ends: Sequence[Value], target: Target, cut: Cut = lambda _: {}, fixed: Sequence[Value] = ()
+    ends: Sequence[Value],
+    target: Target,
+    cut: Cut = lambda _: {},
+    fixed: Sequence[Value] = (),
+    steady: Collection[Value] = (),
 ) -> list[Value]:
     """The same values in the orders that suit them; the fixed ones row-major.
 
-    Lanes along what is cut into chunks are counted in chunks.
+    Lanes along what is cut into chunks are counted in chunks. What is steady is copied once for
+    many runs.
     """
-    layouter = _Layouter(target, cut, frozenset(fixed))
+    layouter = _Layouter(target, cut, frozenset(fixed), steady)
     for value in ordered(ends):
         layouter.take(value)
     made = [layouter.made[end] for end in ends]
@@ -48,8 +53,10 @@ def laid_out(
 
 
 class _Layouter:
-    def __init__(self, target: Target, cut: Cut, fixed: frozenset[Value]):
-        self.target, self.cut, self.fixed = target, cut, fixed
+    def __init__(
+        self, target: Target, cut: Cut, fixed: frozenset[Value], steady: Collection[Value]
+    ):
+        self.target, self.cut, self.fixed, self.steady = target, cut, fixed, steady
         self.made: dict[Value, Value] = {}
         self.copies: dict[tuple[Value, Order], Value] = {}
         self.pads: dict[tuple[Value, Margins], Value] = {}
@@ -60,7 +67,7 @@ class _Layouter:
         moved = any(a is not b for a, b in zip(operands, value.operands, strict=True))
         now = replace(value, operands=operands) if moved else value
         if now.kind == "contract":
-            now = self._contraction(now, value in self.fixed, self.cut(value))
+            now = self._contraction(now, value)
         elif now.kind == "reshape":
             now = sayable(now)
         elif now.kind == "nested":
@@ -71,10 +78,11 @@ class _Layouter:
         mark(now.operands, value.node, [None] * len(now.operands))
         self.made[value] = now
 
-    def _contraction(self, value: Value, fixed: bool, chunks: Mapping[str, int]) -> Value:
-        choice = self._choice(value, fixed, chunks)
+    def _contraction(self, value: Value, given: Value) -> Value:
+        """A contraction laid out; `given` is what it was."""
+        choice = self._choice(value, given)
         if choice is None:
-            return as_loops(value, self._padded, self._packed, fixed) or value
+            return as_loops(value, self._padded, self._packed, given in self.fixed) or value
         operands = list(value.operands)
         if choice.order is not None:
             side = 0 if choice.swapped else 1
@@ -99,13 +107,15 @@ class _Layouter:
             operands[side] = self._padded(operands[side], found[side])
             parts[:] = [widened(part, side, found[side]) for part in parts]
 
-    def _choice(self, value: Value, fixed: bool, chunks: Mapping[str, int]) -> Choice | None:
+    def _choice(self, value: Value, given: Value) -> Choice | None:
         if not _is_of_one_type(value):
             return None
         layouts = [layout(x) for x in (*value.operands, value)]
         first = without_ones(value.params["parts"][0])
         lanes = self.target.lanes(value.dtype)
-        return choose(first, layouts, lanes, self.target.rows, MOVED, not fixed, chunks)
+        steady = [x in self.steady for x in given.operands]
+        free, chunks = given not in self.fixed, self.cut(given)
+        return choose(first, layouts, lanes, self.target.rows, MOVED, free, chunks, steady)
 
     def _padded(self, x: Value, around: Margins) -> Value:
         """A copy with zeros around it."""

@@ -24,10 +24,16 @@ class Part:
 
     def __init__(self, phases: Sequence[Array], assembler: Assembler):
         self._table = np.concatenate([np.zeros(0, np.int64), *phases])
+        self._count = len(phases)
         self._program = (c_int64 * 3)(len(phases), address(self._table), 0)
         self.address = addressof(self._program)
         self._shared = assembler.buffers.workers > 1
         self._run, self._alive = run_function(), assembler.alive
+
+    def without(self, phases: int) -> int:
+        """The address of the same program without its first phases."""
+        self._rest = (c_int64 * 3)(self._count - phases, address(self._table[4 * phases :]), 0)
+        return addressof(self._rest)
 
     def run(self) -> None:
         """Do it."""

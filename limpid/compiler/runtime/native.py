@@ -15,7 +15,7 @@ from limpid.compiler.program.bodies import Bodies, Body
 from limpid.compiler.program.layouts import laid_out
 from limpid.compiler.program.sharing import shared
 from limpid.compiler.program.values import Value, copied, evaluate, ordered
-from limpid.compiler.program.views import with_copies
+from limpid.compiler.program.views import GIVEN, VIEWS, with_copies
 from limpid.compiler.runtime.assembly import Assembler, Part
 from limpid.compiler.runtime.buffers import Buffers
 from limpid.compiler.runtime.commands import Command, Functions, commands, is_native
@@ -39,7 +39,7 @@ class Native:
     checks   truths, without axes; where one is false the program ends before anything was written
     given    numbers of ends whose arrays can be given away: `renew`
     probes   numbers of ends that are only looked at: the others are computed as without them
-    within   whether it is part of another program, which has its functions and runs it
+    body     that it is, of another program, which has its functions and runs it
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Native:
         explain: Explain | None = None,
         given: Sequence[int] = (),
         probes: Collection[int] = (),
-        within: bool = False,
+        body: Body | None = None,
     ):
-        self.target, self.within = target, within
+        self.target, self.body = target, body
         self._explain = explain
         self._probes = frozenset(probes)
         self._native: dict[Value, bool] = {}
@@ -61,7 +61,7 @@ class Native:
         self._lower(ends, homes or {}, checks)
         self.nested: dict[Stage, tuple[Native, ...]] = dict(self._nested_stages())
         self._given = [self.ends[n] for n in given]
-        if not within:
+        if body is None:
             functions = Functions(target)
             self.write(functions, thread_count() if self.is_shared else 1)
             self.assemble(load(functions.module(), target))
@@ -124,14 +124,15 @@ class Native:
     ) -> None:
         """Find the schedule. New values that would be written too early are copied at the end."""
         count = len(ends)
-        lowered = self._lowered([*ends, *checks], range(count) if self.within else homes)
+        lowered = self._lowered([*ends, *checks], range(count) if self.body else homes)
         lowered = _distinct(lowered)
         self.ends, self.checks = lowered[:count], lowered[count:]
         inputs = {v.params["number"]: v for v in _leaves(lowered)}
         late: list[Value] = []
         while True:
             apart = self._apart(lowered)
-            self.schedule = schedule(lowered, self._is_native, late, self.checks, apart)
+            lasting = self._once(lowered)
+            self.schedule = schedule(lowered, self._is_native, late, self.checks, apart, lasting)
             self.homes = {self.ends[n]: number for n, number in homes.items()}
             writes = {new: inputs[n] for new, n in self.homes.items() if n in inputs}
             unread = [new for new, n in self.homes.items() if n not in inputs]
@@ -149,7 +150,8 @@ class Native:
         """Operands as the kernel wants them, long sums in two steps."""
         made = with_copies(shared(ends))
         cut = Bands(ordered(made), self._apart(made)).chunks
-        made = with_copies(laid_out(made, self.target, cut, [made[n] for n in homes]))
+        fixed = [made[n] for n in homes]
+        made = with_copies(laid_out(made, self.target, cut, fixed, self._steady(made)))
         return split_sums(made, self._is_native, self._apart)
 
     def _apart(self, ends: Sequence[Value]) -> set[Value]:
@@ -158,6 +160,22 @@ class Native:
             return set()
         others = [end for n, end in enumerate(ends) if n not in self._probes]
         return set(ordered(ends)) - set(ordered(others))
+
+    def _steady(self, ends: Sequence[Value]) -> dict[Value, None]:
+        """What is the same in all runs of a loop's body, in order."""
+        if self.body is None or self.body.length is None:
+            return {}
+        changing: set[Value] = set()
+        for value in (values := ordered(ends)):
+            moves = value.kind == "input" and value.params["number"] >= self.body.closed
+            if moves or not changing.isdisjoint(value.operands):
+                changing.add(value)
+        return {value: None for value in values if value not in changing}
+
+    def _once(self, ends: Sequence[Value]) -> list[Value]:
+        """What only the first run of a loop's body computes."""
+        found, others = self._steady(ends), set(ends)
+        return [v for v in found if v not in others and v.kind not in (*GIVEN, *VIEWS)]
 
     def _is_native(self, value: Value) -> bool:
         if value.kind == "nested":
@@ -227,6 +245,8 @@ class Native:
         assembler = Assembler(self.buffers, module, self.schedule.place)
         self.groups = assembler.groups
         last = max(map(self._phase, self.checks), default=-1)
+        once = self.schedule.once
+        self.once = 0  # how many of the interpreter's phases only the first run does
         parts: list[Part | Stage] = []
         phases: list[Array] = []
         tables: list[Array] = []  # of checks that the present part makes
@@ -237,6 +257,7 @@ class Native:
                 if block.is_nested:
                     (stage,) = block.stages
                     phases += body_phases(stage, self.nested[stage], assembler)
+            self.once = len(phases) if number < once else self.once
             calls = [block.stages[0] for block in phase if block.is_call]
             if calls:
                 _close(parts, phases, tables, assembler)
@@ -317,4 +338,4 @@ def _within(body: Body, target: Target) -> Native:
     """The program of a body: what it carries is written in place."""
     homes = {n: body.closed + n for n in range(body.carried)}
     given = range(body.carried, len(body.ends))
-    return Native(body.ends, target, homes, given=given, within=True)
+    return Native(body.ends, target, homes, given=given, body=body)

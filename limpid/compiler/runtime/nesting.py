@@ -53,8 +53,8 @@ class _Nesting:
         runs = 1 if self.body.length is None else self.body.length
         where = (0, 0) if self.predicate is None else self._where(self.predicate)
         words = [
-            part.address, runs, *where, truth, len(copies), address(copies), len(moves),
-            address(moves),
+            part.address, part.without(self.native.once), runs, *where, truth, len(copies),
+            address(copies), len(moves), address(moves),
         ]  # fmt: skip
         return keep(np.array(words, np.int64))
 

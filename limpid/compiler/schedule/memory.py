@@ -46,7 +46,7 @@ class Memory:
 
 
 def plan(schedule: Schedule, ends: Sequence[Value]) -> Memory:
-    """Places for all buffered values that are not ends."""
+    """Places for all buffered values that are not ends; the lasting ones keep theirs."""
     readers = _readers(schedule)
     kept = set(ends)
     places: dict[Value, Place] = {}
@@ -60,7 +60,9 @@ def plan(schedule: Schedule, ends: Sequence[Value]) -> Memory:
                 if value not in schedule.buffered or value in kept:
                     continue
                 blocks = {b for b, _ in readers.get(value, [])} | {block}
-                if len(blocks) == 1 and is_local(value, block):
+                if value in schedule.lasting:
+                    across.append(Request(value, _bytes(value), phases[block], len(phases)))
+                elif len(blocks) == 1 and is_local(value, block):
                     last = max([number, *(n for _, n in readers.get(value, []))])
                     inside.append(Request(value, buffer_size(value, block), number, last))
                 else:

@@ -101,12 +101,20 @@ class Schedule:
 
     place   the block that makes a value, for all that are made
     ends    what is computed
+    lasting what only the first run of a loop's body computes, in the first phases
     """
 
     phases: tuple[tuple[Block, ...], ...]
     buffered: frozenset[Value]
     place: dict[Value, Block]
     ends: tuple[Value, ...]
+    lasting: frozenset[Value] = frozenset()
+
+    @property
+    def once(self) -> int:
+        """How many phases only the first run of a loop's body goes through."""
+        blocks = {self.place[value] for value in self.lasting}
+        return sum(not blocks.isdisjoint(phase) for phase in self.phases)
 
     @property
     def stages(self) -> list[Stage]:
@@ -141,15 +149,17 @@ def schedule(
     late: Collection[Value] = (),
     first: Collection[Value] = (),
     apart: Collection[Value] = (),
+    lasting: Collection[Value] = (),
 ) -> Schedule:
     """The stages that compute these values, none of which is a view (`with_copies`).
 
     What is not native is a call. Late values are computed when all others are there, the first
-    before all that they don't need. Those apart are in no nest with others.
+    before all that they don't need, and the lasting ones before those. Those apart are in no nest
+    with others.
     """
     values = ordered(ends)
     bands = Bands(values, apart)
-    grouping = Grouping(values, bands, is_native, late, first)
+    grouping = Grouping(values, bands, is_native, late, [*first, *lasting])
     stage_of: dict[Value, Stage] = {}
     place: dict[Value, Block] = {}
     phases = []
@@ -162,7 +172,8 @@ def schedule(
             place.update(dict.fromkeys(group.values, block))
             blocks.append(block)
         phases.append(tuple(blocks))
-    return Schedule(tuple(phases), _buffered(ends, stage_of), place, tuple(ends))
+    buffered = _buffered(ends, stage_of)
+    return Schedule(tuple(phases), buffered, place, tuple(ends), frozenset(lasting))
 
 
 class _Placement:

@@ -63,7 +63,8 @@ class Text:
     def schedule(self, schedule: Schedule, indent: str = "") -> Iterator[Line]:
         """All phases; stages are numbered."""
         for number, phase in enumerate(schedule.phases, 1):
-            yield Line(f"{indent}phase {number}")
+            once = ", once" if number <= schedule.once else ""
+            yield Line(f"{indent}phase {number}{once}")
             for block in phase:
                 yield from self.block(block, f"{indent}  ")
 
