@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.compiler.program.algebra import neutral, reciprocal
 from limpid.compiler.program.values import Shape, Value, evaluate
 
 SMALL = 1 << 12  # elements up to which a map of constants is known, however small these are
@@ -49,6 +50,12 @@ def mapped(function: str, operands: Sequence[Value], dtype: Any) -> Value:
     numbers = [number_in(x) for x in operands]
     if all(n is not None for n in numbers):
         return broadcast(_computed(function, [constant(n) for n in numbers], dtype, ()), shape)
+    same = neutral(function, operands, numbers)
+    if same is not None and same.dtype == dtype:
+        return broadcast(same, shape)
+    factor = reciprocal(function, numbers[-1], np.dtype(dtype))
+    if factor is not None:
+        return mapped("multiply", [operands[0], constant(factor)], dtype)
     varied = [x.shape for x, n in zip(operands, numbers, strict=True) if n is None]
     if np.broadcast_shapes(*varied) == shape:
         pairs = zip(operands, numbers, strict=True)
