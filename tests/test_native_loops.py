@@ -85,10 +85,36 @@ def test_a_carry_that_stays_and_a_result_twice() -> None:
     run(lambda a, xs: limpid.scan(body, (a, a), xs), H[0], numbers(5, 6))
 
 
-def test_what_is_not_read_is_computed_nowhere() -> None:
-    """Neither the last carry nor a result needs memory in the program outside."""
+def only_body(made: Native) -> Native:
+    ((inner,),) = made.nested.values()
+    return inner
+
+
+def test_what_is_not_read_is_not_computed() -> None:
     run(lambda w, u, h, xs: elman(w, u, h, xs)[1], W, U, H, XS)
-    run(lambda w, u, h, xs: elman(w, u, h, xs)[0], W, U, H, XS)
+    assert len(only_body(run(lambda w, u, h, xs: elman(w, u, h, xs)[0], W, U, H, XS)).ends) == 1
+
+    def body(carry: Any, x: Any) -> Any:
+        a, b, unread = carry
+        return (a + b, b * x, unread + x), (a, limpid.sum(unread))
+
+    def scanned(a: Any, xs: Any) -> Any:
+        (first, _, _), (ys, _) = limpid.scan(body, (a, a, a), xs)
+        return first, ys
+
+    assert len(only_body(run(scanned, H[0], numbers(5, 6))).ends) == 3
+
+
+def test_what_is_only_kept_for_a_gradient_is_not_computed_without_one() -> None:
+    """A recorded scan of parameters keeps what their gradients would read."""
+    cell = nn.LSTM(4, 6)
+    graph = limpid.record(lambda xs: cell(xs)[0], XS.astype(np.float32)).graph
+    state = [node.op.evaluate((), {}) for node in graph.slots.values()]
+    made = native(translate(graph).outputs)
+    expected, _ = graph.evaluate([XS.astype(np.float32)])
+    close(made.run([XS.astype(np.float32), *state])[0], expected[0], 1e-6)
+    (loop,) = (node for node in graph.nodes if node.op.name == "scan")
+    assert len(only_body(made).ends) < len(loop.outputs)
 
 
 def test_scanned_over_in_another_order() -> None:
@@ -198,7 +224,7 @@ def test_what_stays_the_same_is_computed_once() -> None:
         return limpid.scan(body, h, xs)
 
     made = run(scanned, W, H, XS)
-    ((inner,),) = made.nested.values()
+    inner = only_body(made)
     assert inner.schedule.once > 0
     assert 0 < inner.once < len(inner.schedule.phases)
 

@@ -13,6 +13,7 @@ from limpid.compiler.machine.loading import Loaded, load
 from limpid.compiler.machine.target import Target
 from limpid.compiler.program.bodies import Bodies, Body
 from limpid.compiler.program.layouts import laid_out
+from limpid.compiler.program.pruning import pruned
 from limpid.compiler.program.sharing import shared
 from limpid.compiler.program.values import Value, copied, evaluate, ordered
 from limpid.compiler.program.views import GIVEN, VIEWS, with_copies
@@ -148,7 +149,7 @@ class Native:
 
     def _lowered(self, ends: Sequence[Value], homes: Collection[int]) -> list[Value]:
         """Operands as the kernel wants them, long sums in two steps."""
-        made = with_copies(shared(ends))
+        made = with_copies(shared(pruned(ends)))
         cut = Bands(ordered(made), self._apart(made)).chunks
         fixed = [made[n] for n in homes]
         made = with_copies(laid_out(made, self.target, cut, fixed, self._steady(made)))
