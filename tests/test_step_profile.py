@@ -13,10 +13,11 @@ import pytest
 import limpid
 from limpid import errors, nn, optim
 from limpid.compiler.emission.interpreter import interpreter
-from limpid.compiler.machine import rates
+from limpid.compiler.machine import loading, rates
 from limpid.compiler.machine.clock import Clock
 from limpid.compiler.machine.instructions import ticks
 from limpid.compiler.machine.rates import Rates, machine_rates
+from limpid.compiler.machine.target import native_target
 from limpid.compiler.runtime.timing import timed
 from limpid.compiler.steps.reports import profile as reports
 from limpid.compiler.steps.reports.figures import size_text, time_text
@@ -250,3 +251,14 @@ def test_figures() -> None:
     assert [time_text(s) for s in (1e-7, 9.996e-6, 0.0123, 65.0)] == [
         "0.10 µs", "10.0 µs", "12.3 ms", "65.0 s",
     ]  # fmt: skip
+
+
+def test_no_multiply_add_of_the_peak_is_optimised_away() -> None:
+    """Chains that LLVM can tell to be equal become one, and the peak would be too high."""
+    binding = loading._binding()
+    target = native_target()
+    assert target is not None
+    for dtype in rates.NAMES:
+        module = binding.parse_assembly(rates.loop_text(dtype, target.lanes(dtype)))
+        loading._optimise(module, loading._machine(target))
+        assert str(module).count("call <") == rates.CHAINS

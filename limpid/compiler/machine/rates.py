@@ -30,6 +30,7 @@ declare {vector} @llvm.fma.{suffix}({vector}, {vector}, {vector})
 define void @multiply_add(i64 %turns, ptr %numbers) {{
 start:
   %x = load {vector}, ptr %numbers, align 4
+{loads}
   br label %loop
 loop:
   %turn = phi i64 [0, %start], [%next, %loop]
@@ -84,7 +85,7 @@ def machine_rates(threads: int, seen: float = 0.0) -> Rates:
 def _name(threads: int) -> str:
     target = native_target()
     processor = ("", "") if target is None else (target.name, target.features)
-    return disk.key("rates 1", platform.node(), *processor, str(threads))
+    return disk.key("rates 2", platform.node(), *processor, str(threads))
 
 
 def _kept(name: str) -> Rates | None:
@@ -145,20 +146,26 @@ def _multiply_adds(dtype: str) -> tuple[Callable[..., Any], int] | None:
     if target is None:
         return None
     lanes = target.lanes(dtype)
+    text = loop_text(dtype, lanes)
+    return load(text, target).function("multiply_add", c_int64, c_void_p), lanes
+
+
+def loop_text(dtype: str, lanes: int) -> str:
+    """Chains of multiply-adds in LLVM's language, of numbers of their own: equal ones become one."""
     vector, chains = f"<{lanes} x {NAMES[dtype]}>", range(CHAINS)
     suffix = f"v{lanes}f{np.dtype(dtype).itemsize * 8}"
-    text = LOOP.format(
+    return LOOP.format(
         vector=vector,
         suffix=suffix,
-        phis="\n".join(f"  %a{i} = phi {vector} [%x, %start], [%b{i}, %loop]" for i in chains),
+        loads="\n".join(
+            f"  %p{i} = getelementptr {vector}, ptr %numbers, i64 {i}\n"
+            f"  %c{i} = load {vector}, ptr %p{i}, align 4"
+            for i in chains
+        ),
+        phis="\n".join(f"  %a{i} = phi {vector} [%c{i}, %start], [%b{i}, %loop]" for i in chains),
         products="\n".join(
             f"  %b{i} = call {vector} @llvm.fma.{suffix}({vector} %a{i}, {vector} %x, {vector} %x)"
             for i in chains
         ),
-        stores="\n".join(
-            f"  %p{i} = getelementptr {vector}, ptr %numbers, i64 {i}\n"
-            f"  store {vector} %b{i}, ptr %p{i}, align 4"
-            for i in chains
-        ),
+        stores="\n".join(f"  store {vector} %b{i}, ptr %p{i}, align 4" for i in chains),
     )
-    return load(text, target).function("multiply_add", c_int64, c_void_p), lanes

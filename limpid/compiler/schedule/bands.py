@@ -25,6 +25,8 @@ READING = 0.15  # of a slot's time that reading what is shared may take
 PASSES = 3  # how often what a chunk computes is written and read again
 MULTIPLY_ADDS = 32  # in a cycle
 ELEMENTS = 2  # of maps and reductions in a cycle
+LINE = 16  # elements that lie side by side: an axis that is innermost is not cut finer
+SIDE_BY_SIDE = 64  # elements side by side from which on loops lose nothing
 
 
 class Band(NamedTuple):
@@ -68,7 +70,8 @@ class Bands:
 
     apart   values that count for nothing, and are never cut: what is only looked at
     rank    of each band: how many values it goes through, then how much work has to do with it. The
-            batch goes through all layers, an axis of features through one
+            batch goes through all layers, an axis of features through one. Both count less where a
+            cut leaves little side by side in memory
     """
 
     def __init__(self, values: Iterable[Value], apart: Collection[Value] = ()):
@@ -80,6 +83,7 @@ class Bands:
             for link in self.links(value):
                 self._unite(value, link)
         self._numbers: dict[tuple[Value, int], int] = {}
+        self.rank: dict[int, tuple[float, float]] = {}
         self._bands = self._measured()
         for value in self.values:  # sums for each slot were made for a cut, which has to stay
             if "cut" in value.params:
@@ -138,6 +142,7 @@ class Bands:
         work: dict[int, float] = defaultdict(float)
         local: dict[int, float] = defaultdict(float)  # bytes of an item
         shared: dict[int, float] = defaultdict(float)  # bytes that are read for each chunk
+        inner: dict[int, float] = defaultdict(float)  # work on what lies along the axis
         for value in self.values:
             seen = set()
             for link in self.links(value):
@@ -147,15 +152,20 @@ class Bands:
                     work[number] += cycles(value)
                     counts[number] += 1
                     through[number] += link.output is not None and bool(link.operands)
+                    inner[number] += cycles(value) * _is_innermost(value, link)
                     self._add_bytes(value, link, number, local, shared)
             for axis, extent in enumerate(value.shape):
                 number = self._number(value, axis)
                 extents[number] = max(extents.get(number, 1), extent)
-        self.rank = {n: (through[n], work[n]) for n in extents}
-        return {
-            n: _cut(n, extent, work[n], counts[n], local[n], shared[n])
+        shares = {n: inner[n] / work[n] if work[n] else 0.0 for n in extents}
+        found = {
+            n: _cut(n, extent, work[n], counts[n], local[n], shared[n], shares[n] > 0.5)
             for n, extent in extents.items()
         }
+        for n, band in found.items():
+            kept = 1 - shares[n] * (1 - min(band.chunk / SIDE_BY_SIDE, 1.0))
+            self.rank[n] = kept * through[n], kept * work[n]
+        return found
 
     def _number_of(self, value: Value, link: Link) -> int:
         if link.output is not None:
@@ -181,12 +191,31 @@ class Bands:
         )
 
 
-def _cut(number: int, extent: int, work: float, count: int, local: float, shared: float) -> Band:
+def _is_innermost(value: Value, link: Link) -> bool:
+    """Whether elements along a link lie side by side in the value, or in what it reduces."""
+    x, axis = value, link.output
+    if axis is None:
+        number, axis = link.operands[0]
+        x = value.operands[number]
+    long = [n for n in x.order or range(len(x.shape)) if x.shape[n] != 1]
+    return bool(long) and long[-1] == axis
+
+
+def _cut(
+    number: int,
+    extent: int,
+    work: float,
+    count: int,
+    local: float,
+    shared: float,
+    innermost: bool = False,
+) -> Band:
     """How an axis is cut; whole if that is little work.
 
-    count   of values
-    local   bytes of an item that its chunk writes and reads
-    shared  bytes that every chunk reads
+    count      of values
+    local      bytes of an item that its chunk writes and reads
+    shared     bytes that every chunk reads
+    innermost  whether most of it lies side by side along the axis
     """
     if work < SHARED or extent < 2:
         return Band(number, extent, max(extent, 1), 1)
@@ -194,13 +223,14 @@ def _cut(number: int, extent: int, work: float, count: int, local: float, shared
     if work < 2 * worth:
         return Band(number, extent, max(extent, 1), 1)
     read = shared / (BANDWIDTH * READING * work)  # slots for which reading takes too long
-    least = max(ceil(extent * worth / work), min(ceil(extent * read), extent))
+    unit = LINE if innermost else 1
+    least = max(ceil(extent * worth / work), min(ceil(extent * read), extent), unit)
     slots = SLOTS
     while slots > 1 and extent / slots < least:
         slots //= 2
     share = ceil(extent / slots)
     best = min(range(share.bit_length() + 1), key=lambda n: (_moved(share, n, local, shared), n))
-    chunk = ceil(share / min(2**best, share))
+    chunk = ceil(ceil(share / min(2**best, share)) / unit) * unit
     return Band(number, extent, chunk, slots if ceil(extent / chunk) >= slots else 1)
 
 
