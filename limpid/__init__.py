@@ -13,7 +13,7 @@ from limpid.compiler.steps.verification import verify_step as verify
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
 from limpid.differentiation.declaration import bilinear, general, linear, transpose
 from limpid.differentiation.elementwise import elementwise
-from limpid.explanation import Explanation, explain
+from limpid.explanation import Derivation, Explanation, derive, explain
 from limpid.graph.context import enable_grad, is_grad_enabled, no_grad
 from limpid.graph.dtype import (
     DType,
@@ -206,6 +206,7 @@ from limpid.transforms.structure import JacobianStructure, jacobian_structure
 __all__ = [
     "Buffer",
     "DType",
+    "Derivation",
     "Explanation",
     "Function",
     "FunctionContext",
@@ -271,6 +272,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "default_float",
+    "derive",
     "diag",
     "diagonal",
     "digamma",

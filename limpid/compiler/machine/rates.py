@@ -151,7 +151,7 @@ def _multiply_adds(dtype: str) -> tuple[Callable[..., Any], int] | None:
 
 
 def loop_text(dtype: str, lanes: int) -> str:
-    """Chains of multiply-adds in LLVM's language, of numbers of their own: equal ones become one."""
+    """Chains of multiply-adds in LLVM's language: of different numbers, since equal ones merge."""
     vector, chains = f"<{lanes} x {NAMES[dtype]}>", range(CHAINS)
     suffix = f"v{lanes}f{np.dtype(dtype).itemsize * 8}"
     return LOOP.format(

@@ -1,0 +1,1 @@
+"""Derivations: gradients as a lecturer writes them on the board."""

@@ -1,0 +1,371 @@
+"""From nodes to sums of products, by what primitives declare and do; no name of one is known.
+
+What a declaration says is checked on numbers before it is believed: a relation tells that an
+output is a sum over axes, not with which factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from limpid.differentiation.kinds import Constant, Local
+from limpid.differentiation.relation import Relation, atoms
+from limpid.explanation.derivation.products import (
+    Applied,
+    Factor,
+    Grouped,
+    Index,
+    Number,
+    Product,
+    Sum,
+    Symbol,
+    added,
+    exact,
+    fresh,
+    grouped,
+    multiplied,
+    of_atom,
+    of_number,
+    of_symbol,
+)
+from limpid.graph.graph import input_specs
+from limpid.graph.node import Node, Spec
+from limpid.tensor import Tensor
+
+Reference = tuple[Node, int]
+MOST = 1 << 20  # elements up to which a declaration is checked on numbers of the same shapes
+POWERS = (1, 2, 3, 4, -1, -2)
+
+
+class Reader:
+    """Reads nodes as sums, down to those that are known.
+
+    known      sums of outputs of nodes
+    constants  symbols of arrays, by their ids
+    """
+
+    def __init__(self, known: Mapping[Reference, Sum], constants: Mapping[int, Symbol]):
+        self._found: dict[Reference, Sum] = dict(known)
+        self._constants = constants
+
+    def read(self, value: Any) -> Sum:
+        """A tensor, an array or a number as a sum."""
+        if isinstance(value, Tensor):
+            return self.output(value.node, value.index) if value.node else self._array(value.value)
+        return self._array(value)
+
+    def learn(self, node: Node, index: int, value: Sum) -> None:
+        """From now on an output is known."""
+        self._found[node, index] = value
+
+    def define(self, node: Node, index: int) -> Sum:
+        """An output by its operands, even if it is known."""
+        for x, i in zip(node.inputs, node.indices, strict=True):
+            if isinstance(x, Node):
+                self.output(x, i)
+        return self._node(node, index)
+
+    def output(self, node: Any, index: int = 0) -> Sum:
+        """An output of a node."""
+        stack = [(node, index)]
+        while stack:
+            place = stack[-1]
+            missing = [
+                (x, i)
+                for x, i in zip(place[0].inputs, place[0].indices, strict=True)
+                if isinstance(x, Node) and (x, i) not in self._found
+            ]
+            if place in self._found:
+                stack.pop()
+            elif missing:
+                stack += missing
+            else:
+                self._found[place] = self._node(*stack.pop())
+        return self._found[node, index]
+
+    def _array(self, x: Any) -> Sum:
+        if np.size(x) == 1:
+            return of_number(exact(np.asarray(x).reshape(())))
+        return of_symbol(self._constants[id(x)])
+
+    def _node(self, node: Node, index: int) -> Sum:
+        pairs = zip(node.inputs, node.indices, strict=True)
+        operands = [self._found[x, i] if isinstance(x, Node) else self._array(x) for x, i in pairs]
+        specs = input_specs(node)
+        op: Any = node.op
+        shape = node.outputs[index].shape
+        if len(node.outputs) == 1:
+            relation = op.relation(specs, node.params)
+            made = (
+                _elementwise(op, specs, node, operands)
+                if _is_elementwise(op, specs)
+                else _contraction(op, specs, node, operands, relation)
+            )
+            if made is not None:
+                return made
+        return _applied(op, specs, node, operands, shape, index)
+
+
+# Elementwise
+
+
+def _is_elementwise(op: Any, specs: Sequence[Any]) -> bool:
+    kinds = {type(op.derivative(i)) for i in range(len(specs))}
+    return Local in kinds and kinds <= {Local, Constant}
+
+
+def _elementwise(op: Any, specs: list[Any], node: Node, operands: list[Sum]) -> Sum | None:
+    """A sum, a product or a power of operands; None if it is another function."""
+    output = node.outputs[0]
+    axes = [fresh(extent) for extent in output.shape]
+    indices = tuple(index for index in axes if index.extent != 1)
+    spread = [_spread(x, spec, axes) for x, spec in zip(operands, specs, strict=True)]
+    samples = _samples(specs)
+    y = _tried(op, samples, node)
+    rules = [getattr(op.derivative(i), "rule", None) for i in range(len(specs))]
+    if all(isinstance(rule, int) for rule in rules):
+        total = sum(rule * x for rule, x in zip(rules, samples, strict=True))
+        if _is_same(y, total):
+            parts = [p for rule, x in zip(rules, spread) for p in _times(x.products, rule or 0)]
+            return added(indices, parts)
+    varying = [n for n, s in enumerate(specs) if isinstance(s, Spec)]
+    if len(varying) == 1:
+        (n,) = varying
+        power = next((k for k in POWERS if _is_same(y, samples[n] ** float(k))), None)
+        if power == 1 and samples[n].dtype != bool:
+            power = None  # a clipped number is itself where it was tried
+        if power is not None and (made := _to_power(spread[n], power)) is not None:
+            return added(indices, made.products)
+    pair = varying if len(varying) == 2 else [0, 1] if len(specs) == 2 else []
+    if not pair:
+        return None
+    left, right = pair
+    return _of_two(y, samples[left], samples[right], spread[left], spread[right], axes)
+
+
+def _of_two(y: Any, a: Any, b: Any, left: Sum, right: Sum, axes: Sequence[Index]) -> Sum | None:
+    """A product or a quotient of two operands."""
+    indices = tuple(index for index in axes if index.extent != 1)
+    found: Sum | None = right if _is_same(y, a * b) else None
+    if found is None and a.dtype.kind == b.dtype.kind == "f" and _is_same(y, a / b):
+        found = _to_power(right, -1)
+    if found is None:
+        return None
+    return added(indices, [multiplied([p, q]) for p, q in _pairs([left, found], axes)])
+
+
+def _pairs(spread: Sequence[Sum], axes: Sequence[Index]) -> list[tuple[Product, Product]]:
+    """Each product of one with each of the other, sums being in brackets."""
+    left, right = (_in_brackets(x) for x in spread)
+    return [(a, b) for a in left.products for b in right.products]
+
+
+def _in_brackets(x: Sum) -> Sum:
+    """At most one product, for the same indices."""
+    if len(x.products) < 2:
+        return x
+    used = {i for p in x.products for f in p.factors for i in f.indices}
+    own = tuple(i for i in x.indices if i in used)
+    made = grouped(Sum(own, x.products))
+    return Sum(x.indices, made.at(own))
+
+
+def _to_power(x: Sum, power: int) -> Sum | None:
+    """A single product, whose factors have all its indices, to a power."""
+    x = _in_brackets(x)
+    if len(x.products) != 1:
+        return None
+    (product,) = x.products
+    own = set(x.indices)
+    if any(index not in own for f in product.factors for index in f.indices):
+        return None
+    if not product.coefficient:
+        return None
+    factors = tuple(f._replace(power=f.power * power) for f in product.factors)
+    return Sum(x.indices, (Product(exact(float(product.coefficient) ** power), factors),))
+
+
+def _times(products: Sequence[Product], number: int) -> list[Product]:
+    return [p._replace(coefficient=p.coefficient * number) for p in products]
+
+
+def _spread(x: Sum, spec: Any, axes: Sequence[Index]) -> Sum:
+    """An operand for the axes of the result; where it is stretched it has no index."""
+    shape = spec.shape if isinstance(spec, Spec) else ()
+    offset = len(axes) - len(shape)
+    own = [axes[offset + n] for n, extent in enumerate(shape) if extent != 1]
+    return Sum(tuple(i for i in axes if i.extent != 1), x.at(own))
+
+
+# Sums over axes
+
+
+def _contraction(
+    op: Any, specs: list[Any], node: Node, operands: list[Sum], relation: Relation
+) -> Sum | None:
+    """What a relation says, if the primitive is linear in each operand and does just that."""
+    if relation.moved or relation.mixed or not all(isinstance(s, Spec) for s in specs):
+        return None
+    labels = [_labels(axes, s.shape) for axes, s in zip(relation.operands, specs, strict=True)]
+    made = _labels(relation.outputs[0], node.outputs[0].shape)
+    groups = _GROUPS.get(len(specs))
+    if made is None or groups is None or any(found is None for found in labels):
+        return None
+    if max(s.size for s in (*specs, node.outputs[0])) > MOST:
+        return None
+    factors = [_factor_of(op, specs, node, labels, made, group) for group in groups]
+    if any(factor is None for factor in factors) or not _adds_up(op, specs, node, groups):
+        return None
+    indices: dict[Any, Index] = {}
+    for found, spec in zip([*labels, made], [*specs, node.outputs[0]], strict=True):
+        long = [extent for extent in spec.shape if extent != 1]
+        for label, extent in zip(found or (), long, strict=True):
+            indices.setdefault(label, fresh(extent))
+    own = tuple(indices[label] for label in made)
+    products: list[Product] = []
+    for group, factor in zip(groups, factors):
+        given = [(operands[n], [indices[label] for label in labels[n] or ()]) for n in group]
+        products += _summed(given, own, factor or Fraction(0))
+    return added(own, products)
+
+
+_GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {1: ((0,),), 2: ((0, 1),), 3: ((0, 1), (2,))}
+
+
+def _summed(
+    given: Sequence[tuple[Sum, list[Index]]], own: Sequence[Index], factor: Number
+) -> list[Product]:
+    """Operands at their indices, multiplied and summed over what is none of the result's own."""
+    summed = {index for _, indices in given for index in indices} - set(own)
+    apart = bool(summed) or len(given) > 1
+    parts = [(grouped(x) if apart else x).at(indices) for x, indices in given]
+    used = {i for part in parts for p in part for f in p.factors for i in f.indices}
+    for index in summed - used:
+        factor = factor * index.extent
+    made = [multiplied(choice) for choice in _choices(parts)]
+    return [p._replace(coefficient=p.coefficient * factor) for p in made]
+
+
+def _adds_up(op: Any, specs: list[Any], node: Node, groups: Sequence[Sequence[int]]) -> bool:
+    """Whether the primitive is the sum of what it is of each group alone."""
+    samples = _samples(specs)
+    alone = [_alone(op, samples, node, group) for group in groups]
+    return _is_same(_tried(op, samples, node), np.asarray(sum(alone)))
+
+
+def _alone(op: Any, samples: Sequence[Any], node: Node, group: Sequence[int]) -> Any:
+    """What the primitive is if all other operands are 0."""
+    given = [x if n in group else np.zeros_like(x) for n, x in enumerate(samples)]
+    return _tried(op, given, node)
+
+
+def _tried(op: Any, samples: Sequence[Any], node: Node) -> Any:
+    """What a primitive makes of samples; NaN if it takes none of these."""
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(op.forward(*samples, **node.params), np.float64)
+    except Exception:
+        return np.full(node.outputs[0].shape, np.nan)
+
+
+def _choices(parts: Sequence[Sequence[Product]]) -> list[tuple[Product, ...]]:
+    found: list[tuple[Product, ...]] = [()]
+    for part in parts:
+        found = [(*before, p) for before in found for p in part]
+    return found
+
+
+def _labels(axes: Sequence[Any], shape: Sequence[int]) -> tuple[Any, ...] | None:
+    """One label for each axis that is longer than 1; None if an axis is made of several."""
+    found = []
+    for label, extent in zip(axes, shape, strict=True):
+        if extent == 1:
+            continue
+        parts = atoms([label])
+        if len(parts) != 1:
+            return None
+        found.append(parts[0])
+    return tuple(found)
+
+
+def _factor_of(
+    op: Any,
+    specs: list[Any],
+    node: Node,
+    labels: Sequence[Any],
+    made: Sequence[Any],
+    group: Sequence[int],
+) -> Number | None:
+    """The number by which a sum of products of operands is the primitive; None if none does."""
+    samples = _samples(specs)
+    distinct = {label for found in (*labels, made) for label in found}
+    numbers = {label: n for n, label in enumerate(distinct)}
+    given: list[Any] = []
+    for n in group:
+        given += [np.asarray(samples[n]).reshape([k for k in np.shape(samples[n]) if k != 1])]
+        given += [[numbers[label] for label in labels[n]]]
+    inside = {label for n in group for label in labels[n]}
+    plain = np.einsum(*given, [numbers[label] for label in made if label in inside])
+    long = [extent for extent in node.outputs[0].shape if extent != 1]
+    kept = [extent if label in inside else 1 for label, extent in zip(made, long, strict=True)]
+    plain = np.broadcast_to(plain.reshape(kept), long)
+    y = _alone(op, samples, node, group).reshape(plain.shape)
+    if not y.size:
+        return Fraction(1)
+    scale = float(np.sum(y * plain) / np.sum(plain * plain))
+    if not np.isfinite(scale):
+        return None
+    simple = Fraction(scale).limit_denominator(10**6)
+    return simple if simple and _is_same(y, float(simple) * plain) else None
+
+
+# Everything else
+
+
+def _applied(
+    op: Any, specs: list[Any], node: Node, operands: list[Sum], shape: Any, index: int
+) -> Sum:
+    elementwise = len(node.outputs) == 1 and _is_elementwise(op, specs)
+    given: list[Sum | Number] = []
+    axes = [Index(n, extent) for n, extent in enumerate(shape)]
+    for x, spec in zip(operands, specs, strict=True):
+        if not x.indices and not any(p.factors for p in x.products):
+            given.append(sum((p.coefficient for p in x.products), Fraction(0)))
+        elif elementwise:
+            given.append(_spread(x, spec, axes).canonical())
+        else:
+            given.append(x.canonical())
+    params = tuple(sorted(node.params.items()))
+    shapes = tuple(s.shape if isinstance(s, Spec) else () for s in specs)
+    truth = node.outputs[index].dtype.kind == "bool"
+    atom = Applied(op, tuple(given), params, tuple(shape), shapes, elementwise, truth, index)
+    return of_atom(atom)
+
+
+@cache
+def _sample(shape: tuple[int, ...], kind: str, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    numbers = rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
+    if kind == "bool":
+        return np.asarray(numbers > 0)
+    return np.asarray(numbers) if kind == "float" else np.zeros(shape, np.int64)
+
+
+def _samples(specs: Sequence[Any]) -> list[Any]:
+    """Numbers to try a primitive on: those that it is given stay."""
+    return [
+        _sample(s.shape, s.dtype.kind, n) if isinstance(s, Spec) else np.asarray(s, np.float64)
+        for n, s in enumerate(specs)
+    ]
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    return bool(np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-12, atol=1e-13))
+
+
+__all__ = ["Factor", "Grouped", "Reader"]
