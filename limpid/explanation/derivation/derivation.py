@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from limpid.explanation.derivation.latex import latex
 from limpid.explanation.derivation.orders import Orders
-from limpid.explanation.derivation.terms import Named, Term
-from limpid.explanation.derivation.text import text
+from limpid.explanation.formulas.latex import latex
+from limpid.explanation.formulas.terms import Named, Term
+from limpid.explanation.formulas.text import text
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import numpy as np
 from limpid.differentiation.rules import RuleRecorder, fit, recorded_rule
 from limpid.errors import ArgumentError, NoGradientError
 from limpid.explanation.derivation.derivation import Derivation, Equation
-from limpid.explanation.derivation.latex import gradient_latex
-from limpid.explanation.derivation.matrices import term
 from limpid.explanation.derivation.orders import orders
-from limpid.explanation.derivation.products import Sum, Symbol, added, of_number, of_symbol
-from limpid.explanation.derivation.reading import Reader
-from limpid.explanation.derivation.terms import Named
-from limpid.explanation.derivation.text import identifier
+from limpid.explanation.formulas.latex import gradient_latex
+from limpid.explanation.formulas.matrices import term
+from limpid.explanation.formulas.products import Sum, Symbol, added, of_number, of_symbol
+from limpid.explanation.formulas.reading import Reader
+from limpid.explanation.formulas.terms import Named
+from limpid.explanation.formulas.text import identifier
 from limpid.explanation.names import name_nodes
 from limpid.explanation.values import forward_values
 from limpid.graph.context import recording_into
@@ -109,6 +109,7 @@ class _Work:
                 yield identifier(self._name(node)), np.squeeze(self.leaves[node])
         for symbol in self.constants.values():
             yield identifier(symbol.name), np.squeeze(symbol.constant)
+        yield from self.reader.graphs.items()
 
     def _wanted(self, wrt: Any) -> list[Node]:
         if wrt is None:
@@ -225,7 +226,9 @@ class _Work:
                 known[stand_in.node, 0] = (
                     self.known[x, index] if isinstance(x, Node) else self.reader.read(x)
                 )
-        return Reader(known, self.constants).read(passed)
+        reader = Reader(known, self.constants)
+        reader.graphs = self.reader.graphs
+        return reader.read(passed)
 
 
 def _total(parts: Sequence[Pair] | None) -> Pair | None:

@@ -15,11 +15,12 @@ import numpy as np
 
 from limpid.differentiation.kinds import Constant, Local
 from limpid.differentiation.relation import Relation, atoms
-from limpid.explanation.derivation.products import (
+from limpid.explanation.formulas.products import (
     Applied,
     Factor,
     Grouped,
     Index,
+    NamedGraph,
     Number,
     Product,
     Sum,
@@ -33,7 +34,7 @@ from limpid.explanation.derivation.products import (
     of_number,
     of_symbol,
 )
-from limpid.graph.graph import input_specs
+from limpid.graph.graph import Graph, input_specs
 from limpid.graph.node import Node, Spec
 from limpid.tensor import Tensor
 
@@ -52,6 +53,7 @@ class Reader:
     def __init__(self, known: Mapping[Reference, Sum], constants: Mapping[int, Symbol]):
         self._found: dict[Reference, Sum] = dict(known)
         self._constants = constants
+        self.graphs: dict[str, Graph] = {}  # those in params, by the names that they are given
 
     def read(self, value: Any) -> Sum:
         """A tensor, an array or a number as a sum."""
@@ -98,7 +100,6 @@ class Reader:
         operands = [self._found[x, i] if isinstance(x, Node) else self._array(x) for x, i in pairs]
         specs = input_specs(node)
         op: Any = node.op
-        shape = node.outputs[index].shape
         if len(node.outputs) == 1:
             relation = op.relation(specs, node.params)
             made = (
@@ -108,7 +109,37 @@ class Reader:
             )
             if made is not None:
                 return made
-        return _applied(op, specs, node, operands, shape, index)
+        return of_atom(self._applied(op, specs, node, operands, index))
+
+    def _applied(
+        self, op: Any, specs: list[Any], node: Node, operands: list[Sum], index: int
+    ) -> Applied:
+        """A primitive on operands as they are."""
+        shape = node.outputs[index].shape
+        elementwise = len(node.outputs) == 1 and _is_elementwise(op, specs)
+        axes = [Index(n, extent) for n, extent in enumerate(shape)]
+        given: list[Sum | Number] = []
+        for x, spec in zip(operands, specs, strict=True):
+            if not x.indices and not any(p.factors for p in x.products):
+                given.append(sum((p.coefficient for p in x.products), Fraction(0)))
+            elif elementwise:
+                given.append(_spread(x, spec, axes).canonical())
+            else:
+                given.append(x.canonical())
+        params = tuple((name, self._setting(value)) for name, value in sorted(node.params.items()))
+        shapes = tuple(s.shape if isinstance(s, Spec) else () for s in specs)
+        truth = node.outputs[index].dtype.kind == "bool"
+        return Applied(op, tuple(given), params, shape, shapes, elementwise, truth, index)
+
+    def _setting(self, value: Any) -> Any:
+        """A param; graphs get names."""
+        if not isinstance(value, Graph):
+            return value
+        name = next((n for n, graph in self.graphs.items() if graph is value), None)
+        if name is None:
+            name = f"graph{len(self.graphs) + 1}"
+            self.graphs[name] = value
+        return NamedGraph(name)
 
 
 # Elementwise
@@ -122,13 +153,15 @@ def _is_elementwise(op: Any, specs: Sequence[Any]) -> bool:
 def _elementwise(op: Any, specs: list[Any], node: Node, operands: list[Sum]) -> Sum | None:
     """A sum, a product or a power of operands; None if it is another function."""
     output = node.outputs[0]
+    if not output.size:
+        return None  # nothing to try it on
     axes = [fresh(extent) for extent in output.shape]
     indices = tuple(index for index in axes if index.extent != 1)
     spread = [_spread(x, spec, axes) for x, spec in zip(operands, specs, strict=True)]
     samples = _samples(specs)
     y = _tried(op, samples, node)
     rules = [getattr(op.derivative(i), "rule", None) for i in range(len(specs))]
-    if all(isinstance(rule, int) for rule in rules):
+    if all(isinstance(rule, int) for rule in rules) and any(rules):
         total = sum(rule * x for rule, x in zip(rules, samples, strict=True))
         if _is_same(y, total):
             parts = [p for rule, x in zip(rules, spread) for p in _times(x.products, rule or 0)]
@@ -152,11 +185,26 @@ def _of_two(y: Any, a: Any, b: Any, left: Sum, right: Sum, axes: Sequence[Index]
     """A product or a quotient of two operands."""
     indices = tuple(index for index in axes if index.extent != 1)
     found: Sum | None = right if _is_same(y, a * b) else None
+    if bool in (a.dtype, b.dtype) and not (_is_finite(left) and _is_finite(right)):
+        return None  # where a condition does not hold, infinity stays out, too
     if found is None and a.dtype.kind == b.dtype.kind == "f" and _is_same(y, a / b):
         found = _to_power(right, -1)
     if found is None:
         return None
     return added(indices, [multiplied([p, q]) for p, q in _pairs([left, found], axes)])
+
+
+def _is_finite(x: Sum) -> bool:
+    """Whether nothing is divided, and no function applied but conditions."""
+    factors = [f for p in x.products for f in p.factors]
+    return all(
+        f.power > 0 and (not isinstance(f.atom, Applied) or f.atom.truth) and _is_inside(f.atom)
+        for f in factors
+    )
+
+
+def _is_inside(atom: Any) -> bool:
+    return not isinstance(atom, Grouped) or _is_finite(atom.inside)
 
 
 def _pairs(spread: Sequence[Sum], axes: Sequence[Index]) -> list[tuple[Product, Product]]:
@@ -215,6 +263,8 @@ def _contraction(
     made = _labels(relation.outputs[0], node.outputs[0].shape)
     groups = _GROUPS.get(len(specs))
     if made is None or groups is None or any(found is None for found in labels):
+        return None
+    if len(set(made)) < len(made) or not all(s.size for s in (*specs, node.outputs[0])):
         return None
     if max(s.size for s in (*specs, node.outputs[0])) > MOST:
         return None
@@ -324,27 +374,7 @@ def _factor_of(
     return simple if simple and _is_same(y, float(simple) * plain) else None
 
 
-# Everything else
-
-
-def _applied(
-    op: Any, specs: list[Any], node: Node, operands: list[Sum], shape: Any, index: int
-) -> Sum:
-    elementwise = len(node.outputs) == 1 and _is_elementwise(op, specs)
-    given: list[Sum | Number] = []
-    axes = [Index(n, extent) for n, extent in enumerate(shape)]
-    for x, spec in zip(operands, specs, strict=True):
-        if not x.indices and not any(p.factors for p in x.products):
-            given.append(sum((p.coefficient for p in x.products), Fraction(0)))
-        elif elementwise:
-            given.append(_spread(x, spec, axes).canonical())
-        else:
-            given.append(x.canonical())
-    params = tuple(sorted(node.params.items()))
-    shapes = tuple(s.shape if isinstance(s, Spec) else () for s in specs)
-    truth = node.outputs[index].dtype.kind == "bool"
-    atom = Applied(op, tuple(given), params, tuple(shape), shapes, elementwise, truth, index)
-    return of_atom(atom)
+# Samples
 
 
 @cache

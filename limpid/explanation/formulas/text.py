@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.explanation.derivation.terms import (
+from limpid.explanation.formulas.terms import (
     Added,
     Contracted,
     Diagonal,
@@ -151,8 +151,6 @@ def _in_full(made: str, operand: Term, shape: tuple[int, ...]) -> str:
 
 
 def _setting(value: Any) -> str:
-    if hasattr(value, "nodes"):
-        return "..."
     if isinstance(value, np.generic):
         return repr(value.item())
     return repr(value)
@@ -160,7 +158,7 @@ def _setting(value: Any) -> str:
 
 def _contracted(x: Contracted) -> Written:
     spelling = f'"{",".join(x.letters)}->{x.result}"'
-    return f"einsum({', '.join([spelling, *map(text, x.factors)])})", ATOM
+    return f"np.einsum({', '.join([spelling, *map(text, x.factors)])})", ATOM
 
 
 _WRITERS: dict[type, Any] = {

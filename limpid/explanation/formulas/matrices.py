@@ -9,7 +9,7 @@ from math import prod
 from string import ascii_lowercase
 from typing import NamedTuple
 
-from limpid.explanation.derivation.products import (
+from limpid.explanation.formulas.products import (
     Applied,
     Factor,
     Grouped,
@@ -19,7 +19,7 @@ from limpid.explanation.derivation.products import (
     Sum,
     Symbol,
 )
-from limpid.explanation.derivation.terms import (
+from limpid.explanation.formulas.terms import (
     Added,
     Contracted,
     Diagonal,

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from limpid.explanation.derivation.terms import (
+from limpid.explanation.formulas.terms import (
     Added,
     Contracted,
     Diagonal,

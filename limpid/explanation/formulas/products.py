@@ -36,6 +36,16 @@ class Symbol:
 
 
 @dataclass(frozen=True)
+class NamedGraph:
+    """A graph among params, by name."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
 class Applied:
     """A primitive applied to what is no product or sum.
 

@@ -1,0 +1,1 @@
+"""Formulas: from nodes to sums of products, to matrices, to NumPy text and LaTeX."""
