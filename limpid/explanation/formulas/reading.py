@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from limpid.differentiation.kinds import Constant, Local
 from limpid.differentiation.relation import Relation, atoms
 from limpid.explanation.formulas.products import (
     Applied,
-    Factor,
     Grouped,
     Index,
     NamedGraph,
@@ -34,12 +32,12 @@ from limpid.explanation.formulas.products import (
     of_number,
     of_symbol,
 )
+from limpid.explanation.formulas.trials import elementwise, factors, is_same
 from limpid.graph.graph import Graph, input_specs
 from limpid.graph.node import Node, Spec
 from limpid.tensor import Tensor
 
 Reference = tuple[Node, int]
-MOST = 1 << 20  # elements up to which a declaration is checked on numbers of the same shapes
 POWERS = (1, 2, 3, 4, -1, -2)
 
 
@@ -105,7 +103,7 @@ class Reader:
             made = (
                 _elementwise(op, specs, node, operands)
                 if _is_elementwise(op, specs)
-                else _contraction(op, specs, node, operands, relation)
+                else _contraction(specs, node, operands, relation)
             )
             if made is not None:
                 return made
@@ -116,20 +114,20 @@ class Reader:
     ) -> Applied:
         """A primitive on operands as they are."""
         shape = node.outputs[index].shape
-        elementwise = len(node.outputs) == 1 and _is_elementwise(op, specs)
+        each = len(node.outputs) == 1 and _is_elementwise(op, specs)
         axes = [Index(n, extent) for n, extent in enumerate(shape)]
         given: list[Sum | Number] = []
         for x, spec in zip(operands, specs, strict=True):
             if not x.indices and not any(p.factors for p in x.products):
                 given.append(sum((p.coefficient for p in x.products), Fraction(0)))
-            elif elementwise:
+            elif each:
                 given.append(_spread(x, spec, axes).canonical())
             else:
                 given.append(x.canonical())
         params = tuple((name, self._setting(value)) for name, value in sorted(node.params.items()))
         shapes = tuple(s.shape if isinstance(s, Spec) else () for s in specs)
         truth = node.outputs[index].dtype.kind == "bool"
-        return Applied(op, tuple(given), params, shape, shapes, elementwise, truth, index)
+        return Applied(op, tuple(given), params, shape, shapes, each, truth, index)
 
     def _setting(self, value: Any) -> Any:
         """A param; graphs get names."""
@@ -158,18 +156,17 @@ def _elementwise(op: Any, specs: list[Any], node: Node, operands: list[Sum]) -> 
     axes = [fresh(extent) for extent in output.shape]
     indices = tuple(index for index in axes if index.extent != 1)
     spread = [_spread(x, spec, axes) for x, spec in zip(operands, specs, strict=True)]
-    samples = _samples(specs)
-    y = _tried(op, samples, node)
+    samples, y = elementwise(node, specs)
     rules = [getattr(op.derivative(i), "rule", None) for i in range(len(specs))]
     if all(isinstance(rule, int) for rule in rules) and any(rules):
         total = sum(rule * x for rule, x in zip(rules, samples, strict=True))
-        if _is_same(y, total):
+        if is_same(y, total):
             parts = [p for rule, x in zip(rules, spread) for p in _times(x.products, rule or 0)]
             return added(indices, parts)
     varying = [n for n, s in enumerate(specs) if isinstance(s, Spec)]
     if len(varying) == 1:
         (n,) = varying
-        power = next((k for k in POWERS if _is_same(y, samples[n] ** float(k))), None)
+        power = next((k for k in POWERS if is_same(y, samples[n] ** float(k))), None)
         if power == 1 and samples[n].dtype != bool:
             power = None  # a clipped number is itself where it was tried
         if power is not None and (made := _to_power(spread[n], power)) is not None:
@@ -184,10 +181,10 @@ def _elementwise(op: Any, specs: list[Any], node: Node, operands: list[Sum]) -> 
 def _of_two(y: Any, a: Any, b: Any, left: Sum, right: Sum, axes: Sequence[Index]) -> Sum | None:
     """A product or a quotient of two operands."""
     indices = tuple(index for index in axes if index.extent != 1)
-    found: Sum | None = right if _is_same(y, a * b) else None
+    found: Sum | None = right if is_same(y, a * b) else None
     if bool in (a.dtype, b.dtype) and not (_is_finite(left) and _is_finite(right)):
         return None  # where a condition does not hold, infinity stays out, too
-    if found is None and a.dtype.kind == b.dtype.kind == "f" and _is_same(y, a / b):
+    if found is None and a.dtype.kind == b.dtype.kind == "f" and is_same(y, a / b):
         found = _to_power(right, -1)
     if found is None:
         return None
@@ -254,7 +251,7 @@ def _spread(x: Sum, spec: Any, axes: Sequence[Index]) -> Sum:
 
 
 def _contraction(
-    op: Any, specs: list[Any], node: Node, operands: list[Sum], relation: Relation
+    specs: list[Any], node: Node, operands: list[Sum], relation: Relation
 ) -> Sum | None:
     """What a relation says, if the primitive is linear in each operand and does just that."""
     if relation.moved or relation.mixed or not all(isinstance(s, Spec) for s in specs):
@@ -266,10 +263,8 @@ def _contraction(
         return None
     if len(set(made)) < len(made) or not all(s.size for s in (*specs, node.outputs[0])):
         return None
-    if max(s.size for s in (*specs, node.outputs[0])) > MOST:
-        return None
-    factors = [_factor_of(op, specs, node, labels, made, group) for group in groups]
-    if any(factor is None for factor in factors) or not _adds_up(op, specs, node, groups):
+    numbers = factors(node, specs, [found or () for found in labels], made, groups)
+    if not numbers:
         return None
     indices: dict[Any, Index] = {}
     for found, spec in zip([*labels, made], [*specs, node.outputs[0]], strict=True):
@@ -278,9 +273,9 @@ def _contraction(
             indices.setdefault(label, fresh(extent))
     own = tuple(indices[label] for label in made)
     products: list[Product] = []
-    for group, factor in zip(groups, factors):
+    for group, factor in zip(groups, numbers, strict=True):
         given = [(operands[n], [indices[label] for label in labels[n] or ()]) for n in group]
-        products += _summed(given, own, factor or Fraction(0))
+        products += _summed(given, own, factor)
     return added(own, products)
 
 
@@ -301,28 +296,6 @@ def _summed(
     return [p._replace(coefficient=p.coefficient * factor) for p in made]
 
 
-def _adds_up(op: Any, specs: list[Any], node: Node, groups: Sequence[Sequence[int]]) -> bool:
-    """Whether the primitive is the sum of what it is of each group alone."""
-    samples = _samples(specs)
-    alone = [_alone(op, samples, node, group) for group in groups]
-    return _is_same(_tried(op, samples, node), np.asarray(sum(alone)))
-
-
-def _alone(op: Any, samples: Sequence[Any], node: Node, group: Sequence[int]) -> Any:
-    """What the primitive is if all other operands are 0."""
-    given = [x if n in group else np.zeros_like(x) for n, x in enumerate(samples)]
-    return _tried(op, given, node)
-
-
-def _tried(op: Any, samples: Sequence[Any], node: Node) -> Any:
-    """What a primitive makes of samples; NaN if it takes none of these."""
-    try:
-        with np.errstate(all="ignore"):
-            return np.asarray(op.forward(*samples, **node.params), np.float64)
-    except Exception:
-        return np.full(node.outputs[0].shape, np.nan)
-
-
 def _choices(parts: Sequence[Sequence[Product]]) -> list[tuple[Product, ...]]:
     found: list[tuple[Product, ...]] = [()]
     for part in parts:
@@ -341,61 +314,3 @@ def _labels(axes: Sequence[Any], shape: Sequence[int]) -> tuple[Any, ...] | None
             return None
         found.append(parts[0])
     return tuple(found)
-
-
-def _factor_of(
-    op: Any,
-    specs: list[Any],
-    node: Node,
-    labels: Sequence[Any],
-    made: Sequence[Any],
-    group: Sequence[int],
-) -> Number | None:
-    """The number by which a sum of products of operands is the primitive; None if none does."""
-    samples = _samples(specs)
-    distinct = {label for found in (*labels, made) for label in found}
-    numbers = {label: n for n, label in enumerate(distinct)}
-    given: list[Any] = []
-    for n in group:
-        given += [np.asarray(samples[n]).reshape([k for k in np.shape(samples[n]) if k != 1])]
-        given += [[numbers[label] for label in labels[n]]]
-    inside = {label for n in group for label in labels[n]}
-    plain = np.einsum(*given, [numbers[label] for label in made if label in inside])
-    long = [extent for extent in node.outputs[0].shape if extent != 1]
-    kept = [extent if label in inside else 1 for label, extent in zip(made, long, strict=True)]
-    plain = np.broadcast_to(plain.reshape(kept), long)
-    y = _alone(op, samples, node, group).reshape(plain.shape)
-    if not y.size:
-        return Fraction(1)
-    scale = float(np.sum(y * plain) / np.sum(plain * plain))
-    if not np.isfinite(scale):
-        return None
-    simple = Fraction(scale).limit_denominator(10**6)
-    return simple if simple and _is_same(y, float(simple) * plain) else None
-
-
-# Samples
-
-
-@cache
-def _sample(shape: tuple[int, ...], kind: str, seed: int) -> Any:
-    rng = np.random.default_rng(seed)
-    numbers = rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape)
-    if kind == "bool":
-        return np.asarray(numbers > 0)
-    return np.asarray(numbers) if kind == "float" else np.zeros(shape, np.int64)
-
-
-def _samples(specs: Sequence[Any]) -> list[Any]:
-    """Numbers to try a primitive on: those that it is given stay."""
-    return [
-        _sample(s.shape, s.dtype.kind, n) if isinstance(s, Spec) else np.asarray(s, np.float64)
-        for n, s in enumerate(specs)
-    ]
-
-
-def _is_same(a: Any, b: Any) -> bool:
-    return bool(np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-12, atol=1e-13))
-
-
-__all__ = ["Factor", "Grouped", "Reader"]

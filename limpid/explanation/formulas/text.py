@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -30,13 +31,13 @@ from limpid.explanation.formulas.terms import (
     Transposed,
 )
 
-ATOM, POWER, SIGN, TIMES, PLUS = 5, 4, 3, 2, 1  # how strongly a text holds together
+ATOM, POWER, SIGN, TIMES, PLUS, LOOSE = 5, 4, 3, 2, 1, 0  # how strongly a text holds together
 Written = tuple[str, int]
 
 
-def text(term: Term) -> str:
-    """A term as an expression of NumPy."""
-    return _write(term)[0]
+def text(term: Term, shown: bool = False) -> str:
+    """A term as an expression of NumPy; `shown` leaves names as they are spelled."""
+    return _Writer(shown).write(term)[0]
 
 
 def identifier(name: str) -> str:
@@ -46,18 +47,101 @@ def identifier(name: str) -> str:
     return f"{made}_" if keyword.iskeyword(made) else made
 
 
-def _write(term: Term) -> Written:
-    return _WRITERS[type(term)](term)
+class _Writer:
+    def __init__(self, shown: bool):
+        self._shown = shown
 
+    def write(self, term: Term) -> Written:
+        """A term, and how strongly it holds together."""
+        writer: Any = getattr(self, f"_{type(term).__name__.lower()}")
+        made: Written = writer(term)
+        return made
 
-def _held(term: Term, strength: int) -> str:
-    """A term within another one, in brackets where it would fall apart."""
-    made, own = _write(term)
-    return made if own >= strength else f"({made})"
+    def _text(self, term: Term) -> str:
+        return self.write(term)[0]
 
+    def _held(self, term: Term, strength: int) -> str:
+        """A term within another one, in brackets where it would fall apart."""
+        made, own = self.write(term)
+        return made if own >= strength else f"({made})"
 
-def _number(x: Literal) -> Written:
-    return number(x.value)
+    def _named(self, x: Named) -> Written:
+        if not self._shown:
+            return identifier(x.name), ATOM
+        return x.name, ATOM if re.fullmatch(r"[\w.′]+|[\w.]+\[[^\[\]]*\]", x.name) else LOOSE
+
+    def _literal(self, x: Literal) -> Written:
+        return number(x.value)
+
+    def _added(self, x: Added) -> Written:
+        made = ""
+        for sign, part in x.parts:
+            written = self._held(part, PLUS if sign > 0 else TIMES)
+            if made:
+                made += f" {'+' if sign > 0 else '-'} {written}"
+            else:
+                made = written if sign > 0 else f"-{written}"
+        return made, PLUS if len(x.parts) > 1 else SIGN
+
+    def _scaled(self, x: Scaled) -> Written:
+        parts: list[Term] = [*x.scalars, *([] if x.inside is None else [x.inside])]
+        if isinstance(x.number, Fraction) and x.number.numerator == 1 and x.number != 1:
+            return f"{self._product(parts)} / {x.number.denominator}", TIMES
+        if x.number == 1:
+            return self._product(parts), TIMES
+        return " * ".join([number(x.number)[0], *(self._held(p, SIGN) for p in parts)]), TIMES
+
+    def _product(self, parts: Sequence[Term]) -> str:
+        held = [self._held(part, TIMES if n == 0 else SIGN) for n, part in enumerate(parts)]
+        return " * ".join(held) or "1"
+
+    def _elementwise(self, x: Elementwise) -> Written:
+        made = self._product([p for p in x.parts if not _is_divisor(p)])
+        for part in filter(_is_divisor, x.parts):
+            made += f" / {self._held(_reciprocal(part), SIGN)}"
+        return made, TIMES
+
+    def _power(self, x: Power) -> Written:
+        if x.exponent < 0:
+            return f"1 / {self._held(_reciprocal(x), SIGN)}", TIMES
+        return f"{self._held(x.base, ATOM)} ** {x.exponent}", POWER
+
+    def _transposed(self, x: Transposed) -> Written:
+        return f"{self._held(x.inside, ATOM)}.T", ATOM
+
+    def _dot(self, x: Dot) -> Written:
+        return f"{self._held(x.left, TIMES)} @ {self._held(x.right, SIGN)}", TIMES
+
+    def _outer(self, x: Outer) -> Written:
+        return f"outer({self._text(x.left)}, {self._text(x.right)})", ATOM
+
+    def _diagonal(self, x: Diagonal) -> Written:
+        vector = self._held(x.vector, ATOM) + ("[:, None]" if x.axis == 0 else "")
+        return f"{vector} * {self._held(x.matrix, SIGN)}", TIMES
+
+    def _summed(self, x: Summed) -> Written:
+        axis = "" if x.axis is None else f", axis={x.axis}"
+        return f"sum({self._text(x.inside)}{axis})", ATOM
+
+    def _ones(self, x: Ones) -> Written:
+        return f"ones({x.shape if len(x.shape) != 1 else x.shape[0]})", ATOM
+
+    def _contracted(self, x: Contracted) -> Written:
+        spelling = f'"{",".join(x.letters)}->{x.result}"'
+        return f"np.einsum({', '.join([spelling, *map(self._text, x.factors)])})", ATOM
+
+    def _function(self, x: Function) -> Written:
+        operands = [self._text(operand) for operand in x.operands]
+        if x.full is not None and not self._shown:
+            pairs = zip(operands, x.operands, x.given, strict=True)
+            operands = [_in_full(made, operand, shape) for made, operand, shape in pairs]
+        settings = [f"{name}={_setting(value)}" for name, value in x.params]
+        made = f"{x.op.name}({', '.join([*operands, *settings])})"
+        made = f"{made}[{x.output}]" if x.op.outputs > 1 else made
+        if self._shown:
+            return made, ATOM
+        made = f"squeeze({made})" if x.full is not None and 1 in x.full else made
+        return f"where({made}, 1, 0)" if x.truth else made, ATOM
 
 
 def number(value: Fraction | float) -> Written:
@@ -71,40 +155,6 @@ def number(value: Fraction | float) -> Written:
     return made.replace("inf", "np.inf").replace("nan", "np.nan"), ATOM if value >= 0 else SIGN
 
 
-def _added(x: Added) -> Written:
-    made = ""
-    for sign, part in x.parts:
-        written = _held(part, PLUS if sign > 0 else TIMES)
-        if made:
-            made += f" {'+' if sign > 0 else '-'} {written}"
-        else:
-            made = written if sign > 0 else f"-{_held(part, TIMES)}"
-    return made, PLUS if len(x.parts) > 1 else SIGN
-
-
-def _scaled(x: Scaled) -> Written:
-    parts: list[Term] = [*x.scalars, *([] if x.inside is None else [x.inside])]
-    written = [_held(part, TIMES if n == 0 else SIGN) for n, part in enumerate(parts)]
-    if isinstance(x.number, Fraction) and x.number.numerator == 1 and x.number != 1:
-        return f"{_joined(written)} / {x.number.denominator}", TIMES
-    if x.number != 1:
-        written = [number(x.number)[0], *[_held(part, SIGN) for part in parts]]
-    return _joined(written), TIMES
-
-
-def _joined(parts: list[str]) -> str:
-    return " * ".join(parts)
-
-
-def _elementwise(x: Elementwise) -> Written:
-    above = [p for p in x.parts if not _is_divisor(p)]
-    below = [p for p in x.parts if _is_divisor(p)]
-    made = _joined([_held(p, TIMES if n == 0 else SIGN) for n, p in enumerate(above)]) or "1"
-    for part in below:
-        made += f" / {_held(_reciprocal(part), SIGN)}"
-    return made, TIMES
-
-
 def _is_divisor(x: Term) -> bool:
     return isinstance(x, Power) and x.exponent < 0
 
@@ -113,67 +163,10 @@ def _reciprocal(x: Any) -> Term:
     return x.base if x.exponent == -1 else Power(x.base, -x.exponent, x.shape)
 
 
-def _power(x: Power) -> Written:
-    if x.exponent < 0:
-        return f"1 / {_held(_reciprocal(x), SIGN)}", TIMES
-    return f"{_held(x.base, ATOM)} ** {x.exponent}", POWER
-
-
-def _dot(x: Dot) -> Written:
-    return f"{_held(x.left, TIMES)} @ {_held(x.right, SIGN)}", TIMES
-
-
-def _diagonal(x: Diagonal) -> Written:
-    vector = _held(x.vector, ATOM) + ("[:, None]" if x.axis == 0 else "")
-    return f"{vector} * {_held(x.matrix, SIGN)}", TIMES
-
-
-def _summed(x: Summed) -> Written:
-    axis = "" if x.axis is None else f", axis={x.axis}"
-    return f"sum({text(x.inside)}{axis})", ATOM
-
-
-def _function(x: Function) -> Written:
-    operands = [text(operand) for operand in x.operands]
-    if x.full is not None:
-        pairs = zip(operands, x.operands, x.given, strict=True)
-        operands = [_in_full(made, operand, shape) for made, operand, shape in pairs]
-    settings = [f"{name}={_setting(value)}" for name, value in x.params]
-    made = f"{x.op.name}({', '.join([*operands, *settings])})"
-    made = f"{made}[{x.output}]" if x.op.outputs > 1 else made
-    made = f"squeeze({made})" if x.full is not None and 1 in x.full else made
-    return f"where({made}, 1, 0)" if x.truth else made, ATOM
-
-
 def _in_full(made: str, operand: Term, shape: tuple[int, ...]) -> str:
     """An operand with its axes of extent 1, for a function that knows axes by number."""
     return f"reshape({made}, {shape})" if operand.shape != shape else made
 
 
 def _setting(value: Any) -> str:
-    if isinstance(value, np.generic):
-        return repr(value.item())
-    return repr(value)
-
-
-def _contracted(x: Contracted) -> Written:
-    spelling = f'"{",".join(x.letters)}->{x.result}"'
-    return f"np.einsum({', '.join([spelling, *map(text, x.factors)])})", ATOM
-
-
-_WRITERS: dict[type, Any] = {
-    Named: lambda x: (identifier(x.name), ATOM),
-    Literal: _number,
-    Function: _function,
-    Added: _added,
-    Scaled: _scaled,
-    Power: _power,
-    Elementwise: _elementwise,
-    Transposed: lambda x: (f"{_held(x.inside, ATOM)}.T", ATOM),
-    Dot: _dot,
-    Outer: lambda x: (f"outer({text(x.left)}, {text(x.right)})", ATOM),
-    Diagonal: _diagonal,
-    Summed: _summed,
-    Ones: lambda x: (f"ones({x.shape if len(x.shape) != 1 else x.shape[0]})", ATOM),
-    Contracted: _contracted,
-}
+    return repr(value.item() if isinstance(value, np.generic) else value)
