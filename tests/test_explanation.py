@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_edges_of_every_primitive_sum_to_the_gradient(row: Row) -> None:
 def test_large_arrays_are_given_by_statistics() -> None:
     x = leaf(np.ones((30, 40)))
     record = limpid.explain(limpid.sum(limpid.relu(x)))
-    shown = record.to_json()["steps"][0]["value"]
+    shown = record.to_json()["steps"][0]["values"][0]
     assert shown["statistics"]["norm"] == pytest.approx(np.sqrt(1200))
     assert "values" not in shown
 
@@ -152,3 +153,83 @@ def test_the_digits_network() -> None:
     assert relu.structure == "diagonal"
     assert "% zero" in str(relu.downstream)
     assert len(json.dumps(record.to_json())) < 40_000
+
+
+def network() -> tuple[Any, Any]:
+    """A small network of modules: (model, loss)."""
+    limpid.manual_seed(0)
+    nn = limpid.nn
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Sequential(nn.Linear(5, 3), nn.ReLU()))
+    x = limpid.tensor(np.random.default_rng(0).normal(size=(6, 4)), dtype="float32")
+    return model, nn.functional.cross_entropy(model(x), np.arange(6) % 3)
+
+
+def test_rules_are_formulas_in_the_names_of_the_program() -> None:
+    W, x = leaf([[0.1, 0.5], [-0.3, 0.8]]), leaf([0.2, 0.4])
+    q = W @ x
+    record = limpid.explain(limpid.sum(q**2))
+    rules = {(record[e.node].op, record[e.to].name): (e.rule, e.structure) for e in record.edges}
+    assert rules == {
+        ("sum", "q**2"): ("g * ones(2)", "low rank"),
+        ("power", "q"): ("2 * (g * q)", "diagonal"),
+        ("matmul", "W"): ("outer(g, x)", "block"),
+        ("matmul", "x"): ("W.T @ g", "dense"),
+    }
+    assert record.edges_into("W")[0].latex == r"g \, x^\top"
+    assert record.edges_into("W")[0].words == "upstream times the other operand, transposed"
+    assert record["q"].expression == "W @ x"
+    assert record.latex().startswith("\\begin{align}")
+
+
+def test_only_what_leads_to_one_parameter() -> None:
+    model, loss = network()
+    bias = model[0].bias
+    record = limpid.explain(loss, wrt=bias)
+    assert {e.to for e in record.edges if record[e.to].op == "input"} == {record["0.bias"].id}
+    whole = limpid.explain(loss)
+    np.testing.assert_array_equal(record["0.bias"].gradient.array, whole["0.bias"].gradient.array)
+    with pytest.raises(errors.ArgumentError, match="does not depend"):
+        limpid.explain(loss, wrt=leaf(1.0))
+
+
+def test_only_some_nodes_modules_and_depths() -> None:
+    _, loss = network()
+    record = limpid.explain(loss)
+    assert {e.scope for e in record.only(module="2").edges} == {"2.0", "2.1"}
+    assert {e.node for e in record.only(depth=1).edges} == {record.output}
+    assert len(record.only(depth=99).edges) == len(record.edges)
+    assert {e.node for e in limpid.explain(loss, at=record.output).edges} == {record.output}
+    with pytest.raises(KeyError, match="no node called 'fc'"):
+        limpid.explain(loss, at=["fc"])
+
+
+def test_only_what_brings_much_of_the_gradient() -> None:
+    x = leaf(1.0)
+    y = x * 100.0 + x * 0.001
+    record = limpid.explain(y).only(share=0.01)
+    assert len(record.edges) == 3  # the sum's two, of which one goes on
+    assert len(limpid.explain(y).only(share=0.0).edges) == 4
+
+
+def test_bytes_that_are_kept() -> None:
+    x = limpid.tensor(np.ones((8, 4), np.float32), requires_grad=True)
+    loss = limpid.sum(limpid.tanh(x))
+    before = {s.op: s.saved for s in limpid.explain(loss).steps}
+    assert before == {"input": 0, "tanh": 128, "sum": 0}
+    loss.backward()
+    assert {s.op: s.saved for s in limpid.explain(loss).steps} == before
+
+
+def test_quantities_have_parts_and_histograms() -> None:
+    quantity = limpid.explain(limpid.sum(limpid.exp(leaf(np.arange(100.0)))))["v1"].value
+    assert quantity[3:5].shape == (2,)
+    counts, edges = quantity.histogram()
+    assert sum(counts) == 100
+    assert len(edges) == len(counts) + 1
+    assert sum(quantity.to_json()["histogram"]["counts"]) == 100
+
+
+def test_json_has_no_nan() -> None:
+    """JSON knows neither NaN nor infinity."""
+    text = json.dumps(limpid.explain(limpid.log(leaf(0.0))).to_json(), allow_nan=False)
+    assert '"inf"' in text

@@ -3,7 +3,8 @@
 from limpid.explanation.build import explain
 from limpid.explanation.derivation.derivation import Derivation
 from limpid.explanation.derivation.derive import derive
-from limpid.explanation.record import Contribution, Edge, Explanation, Quantity, Step
+from limpid.explanation.quantity import Quantity
+from limpid.explanation.record import Contribution, Edge, Explanation, Step
 from limpid.explanation.text import render_text
 
 __all__ = [

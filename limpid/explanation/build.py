@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from limpid.differentiation.kinds import General, Local, Transpose
-from limpid.differentiation.relation import Relation, atoms, structure
+from limpid.differentiation.kinds import Local
 from limpid.differentiation.reverse import seed_for
-from limpid.differentiation.rules import downstream, fit, is_mask
-from limpid.errors import AbstractError, NoGradientError
-from limpid.explanation.formula import apply_label, rule_formula, strength_of
-from limpid.explanation.names import name_nodes
-from limpid.explanation.record import Contribution, Edge, Explanation, FanOut, Quantity, Step
+from limpid.differentiation.rules import downstream, find_reads, fit
+from limpid.errors import AbstractError, ArgumentError, NoGradientError
+from limpid.explanation.gates import gate
+from limpid.explanation.names import constant_name, name_nodes
+from limpid.explanation.quantity import Quantity
+from limpid.explanation.record import Contribution, Edge, Explanation, FanOut, Step
 from limpid.explanation.values import forward_values
+from limpid.explanation.written import Rules
 from limpid.graph.graph import input_specs, pick
-from limpid.graph.node import Node, reachable
+from limpid.graph.node import Node, Spec, reachable
 from limpid.graph.source import locate
 from limpid.tensor import Tensor
 
 
-def explain(output: Tensor, gradient: Any = None) -> Explanation:
+def explain(
+    output: Tensor, gradient: Any = None, *, wrt: Any = None, at: Any = None
+) -> Explanation:
     """Every edge of the backward pass of an output, as data.
 
-    For each edge: upstream × local = downstream, the rule as a formula, the gate pattern, the
-    structure of the Jacobian (never formed), and the user's line. Values that the graph has not
-    kept are computed again from its leaves. `gradient` is the upstream of the output; 1 for a
-    scalar.
+    For each edge: upstream × local = downstream, the rule as a formula and in words, the gate
+    pattern, the structure of the Jacobian (never formed), and the user's line. Values that the
+    graph has not kept are computed again from its leaves.
 
-    Raises NoGradientError for an output without a graph, OverwrittenError if a slot has been
-    assigned to since.
+    gradient  the upstream of the output; 1 for a scalar
+    wrt       a tensor, or several: only edges on the ways to them
+    at        a name or an id of a node, or several: only the edges of these nodes
+
+    Raises NoGradientError for an output without a graph, ArgumentError if it does not depend on
+    `wrt`, OverwrittenError if a slot has been assigned to since.
 
     >>> import limpid
     >>> x, y, z = (limpid.tensor(v, requires_grad=True) for v in (-2.0, 5.0, -4.0))
@@ -45,42 +51,47 @@ def explain(output: Tensor, gradient: Any = None) -> Explanation:
         )
     if output._value is None:
         raise AbstractError("explain needs values; a recorded graph has none until it runs")
-    return _Builder(output, seed_for(output, gradient, False)).explanation()
+    wanted = _wanted(output, wrt)
+    nodes = [at] if isinstance(at, str) else list(at or ())
+    return _Builder(output, seed_for(output, gradient, False), wanted, nodes).explanation()
+
+
+def _wanted(output: Tensor, wrt: Any) -> list[Node]:
+    given = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
+    there = set(reachable([output.node]))
+    for x in given:
+        if not isinstance(x, Tensor) or x.node not in there:
+            raise ArgumentError("wrt: the output does not depend on it")
+    return [x.node for x in given]
 
 
 class _Builder:
-    def __init__(self, output: Tensor, seed: Any):
+    def __init__(self, output: Tensor, seed: Any, wrt: Sequence[Node], at: Collection[str]):
         assert output.node is not None
-        self.output, self.seed = output, seed
+        self.output, self.seed, self.at = output, seed, at
         self.nodes = reachable([output.node])
+        self.active = depending(self.nodes, wrt)
         self.values = forward_values(self.nodes)
-        self.ids = self._ids()
+        self.ids = number_nodes(self.nodes)
         self.names = name_nodes(self.ids)
+        self.rules = Rules(self.names, self.ids)
         self.arrived: dict[tuple[Node, int], list[tuple[str, Any]]] = {}
         self.edges: list[Edge] = []
-
-    def _ids(self) -> dict[Node, str]:
-        counts = {"x": 0, "v": 0}
-        ids = {}
-        for node in self.nodes:
-            letter = "v" if node.inputs else "x"
-            counts[letter] += 1
-            ids[node] = f"{letter}{counts[letter]}"
-        return ids
 
     def explanation(self) -> Explanation:
         node = self.output.node
         assert node is not None
         self.arrived[node, self.output.index] = [("seed", self.seed)]
         for node in reversed(self.nodes):
-            if node.inputs and node.requires_grad:
+            if node.inputs and node in self.active:
                 self._explain_node(node)
-        return Explanation(
+        found = Explanation(
             self.ids[self.output.node],  # type: ignore[index]  # checked above
             tuple(self._step(n) for n in self.nodes),
             tuple(self.edges),
             tuple(self._sums()),
         )
+        return found if not self.at else found.at(self.at)
 
     def _total(self, node: Node, index: int) -> Any:
         parts = self.arrived.get((node, index))
@@ -105,7 +116,7 @@ class _Builder:
         y = self.values[node]
         operands = [pick(self.values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
         for i, parent in enumerate(node.inputs):
-            if not isinstance(parent, Node) or not parent.requires_grad:
+            if not isinstance(parent, Node) or parent not in self.active:
                 continue
             if not op.differentiable >> i & 1:
                 continue
@@ -114,12 +125,18 @@ class _Builder:
                 continue
             index = node.indices[i]
             passed = np.asarray(fit(passed, parent.outputs[index], op))
-            edge = self._edge(node, i, upstream[0], passed, y, operands)
+            edge = self._edge(node, i, totals, passed, y, operands)
             self.edges.append(edge)
             self.arrived.setdefault((parent, index), []).append((edge.id, passed))
 
     def _edge(
-        self, node: Node, i: int, g: Any, passed: Any, y: Any, operands: Sequence[Any]
+        self,
+        node: Node,
+        i: int,
+        totals: Sequence[Any],
+        passed: Any,
+        y: Any,
+        operands: Sequence[Any],
     ) -> Edge:
         op: Any = node.op
         derivative = op.derivative(i)
@@ -127,46 +144,49 @@ class _Builder:
         if isinstance(derivative, Local):
             rule = derivative.rule
             local = rule if isinstance(rule, int) else rule(y, *operands, **node.params)
-        names = self._operand_names(node)
-        local_rule, rule_text = rule_formula(op, i, node, names)
-        relation = op.relation(input_specs(node), node.params)
-        parent = node.inputs[i]
+        found = gate(op, i, local, operands, op.relation(input_specs(node), node.params))
+        written = self.rules.edge(node, i)
         return Edge(
             id=f"e{len(self.edges) + 1}",
             node=self.ids[node],
             operand=i,
-            to=self.ids[parent],
-            kind=_kind(derivative),
-            rule=rule_text,
-            pattern=pattern(op, i, local, operands, relation),
-            structure=structure(relation, i, 0),
-            upstream=Quantity(np.asarray(g)),
+            to=self.ids[node.inputs[i]],
+            output=node.indices[i],
+            kind=found.kind,
+            words=found.words,
+            rule=written.text,
+            latex=written.latex,
+            local_rule=written.local_text,
+            local_latex=written.local_latex,
+            pattern=found.pattern,
+            structure=found.structure,
+            upstreams=tuple(None if t is None else Quantity(np.asarray(t)) for t in totals),
             local=None if local is None else Quantity(np.asarray(local)),
-            local_rule=local_rule,
             downstream=Quantity(passed),
-            source=_place(node),
+            source=place(node),
+            expression=expression(node),
             scope=node.scope,
         )
 
-    def _operand_names(self, node: Node) -> list[str]:
-        return [self.names[x] if isinstance(x, Node) else _constant_name(x) for x in node.inputs]
-
     def _step(self, node: Node) -> Step:
         value = self.values[node]
-        total = self._total(node, 0)
-        parts = [(name, strength_of(name)) for name in self._operand_names(node)]
-        formula = apply_label(node.op, parts, node.params)[0] if node.inputs else self.names[node]
+        values = value if isinstance(value, tuple) else (value,)
+        totals = [self._total(node, k) for k in range(len(node.outputs))]
+        text, latex = self.rules.step(node)
         return Step(
             id=self.ids[node],
             op=node.op.name,
             name=self.names[node],
-            formula=formula,
+            formula=text,
+            latex=latex,
             inputs=tuple(
-                self.ids[x] if isinstance(x, Node) else _constant_name(x) for x in node.inputs
+                self.ids[x] if isinstance(x, Node) else constant_name(x) for x in node.inputs
             ),
-            value=Quantity(np.asarray(value[0] if isinstance(value, tuple) else value)),
-            gradient=None if total is None else Quantity(np.asarray(total)),
-            source=_place(node),
+            values=tuple(Quantity(np.asarray(v)) for v in values),
+            gradients=tuple(None if t is None else Quantity(np.asarray(t)) for t in totals),
+            saved=saved_bytes(node),
+            source=place(node),
+            expression=expression(node),
             scope=node.scope,
         )
 
@@ -187,53 +207,51 @@ class _Builder:
         return found
 
 
-def _kind(derivative: Any) -> str:
-    if isinstance(derivative, Local):
-        return "elementwise"
-    return "linear" if isinstance(derivative, Transpose) else "general"
+def number_nodes(nodes: Sequence[Node]) -> dict[Node, str]:
+    """`x1`, `x2`, … for leaves and `v1`, `v2`, … for the others, oldest first."""
+    counts = {"x": 0, "v": 0}
+    ids = {}
+    for node in nodes:
+        letter = "v" if node.inputs else "x"
+        counts[letter] += 1
+        ids[node] = f"{letter}{counts[letter]}"
+    return ids
 
 
-def pattern(op: Any, i: int, local: Any, operands: Sequence[Any], relation: Relation) -> str:
-    """How the gate behaves, from its declaration: no names of operations are known here."""
-    derivative = op.derivative(i)
-    if op.gate:
-        return str(op.gate)
-    if isinstance(derivative, Local):
-        return _elementwise_pattern(op, i, local, operands)
-    if isinstance(derivative, Transpose):
-        if not derivative.joint:
-            return "swaps and multiplies"
-        return _linear_pattern(relation, i)
-    assert isinstance(derivative, General)
-    return "multiplies by the local Jacobian"
+def depending(nodes: Sequence[Node], wrt: Sequence[Node]) -> set[Node]:
+    """The nodes on the ways from some leaves, or from all that have gradients."""
+    found = set(wrt) if wrt else {n for n in nodes if not n.inputs and n.requires_grad}
+    for node in nodes:
+        if node.requires_grad and any(isinstance(x, Node) and x in found for x in node.inputs):
+            found.add(node)
+    return found
 
 
-def _linear_pattern(relation: Relation, i: int) -> str:
-    """What the transpose does, from where elements go."""
-    given, made = set(atoms(relation.operands[i])), set(atoms(relation.outputs[0]))
-    if structure(relation, i) in ("diagonal", "selection"):
-        return "adds" if made - given else "routes"
-    return "applies the transpose" if relation.mixed else "distributes"
+def saved_bytes(node: Node) -> int:
+    """Bytes of what the rules of a node read of its values: that is kept for the backward pass."""
+    op: Any = node.op
+    if not node.inputs or not node.requires_grad:
+        return 0
+    specs = input_specs(node)
+    needed = sum(
+        1 << i for i, x in enumerate(node.inputs) if isinstance(x, Node) and x.requires_grad
+    )
+    read = find_reads(op, specs, node.params, needed & op.differentiable)
+    values = [*node.outputs, *specs]
+    return sum(
+        x.size * x.dtype.storage.itemsize
+        for x, is_read in zip(values, read, strict=True)
+        if is_read and isinstance(x, Spec)
+    )
 
 
-def _elementwise_pattern(op: Any, i: int, local: Any, operands: Sequence[Any]) -> str:
-    if isinstance(local, int):
-        sign = "" if local == 1 else ", sign flipped"
-        return f"distributes{sign}" if len(operands) > 1 else f"passes on{sign}"
-    if is_mask(local):
-        return "routes"
-    others = [x for k, x in enumerate(operands) if k != i]
-    if len(operands) == 2 and others and local is others[0]:
-        return "swaps and multiplies"
-    return "multiplies by the local"
-
-
-def _constant_name(x: Any) -> str:
-    if hasattr(x, "shape"):
-        return f"{x.item():g}" if x.size == 1 else f"array{list(x.shape)}"
-    return f"{x:g}" if isinstance(x, float) else str(x)
-
-
-def _place(node: Node) -> str:
+def place(node: Node) -> str:
+    """`file:line` of a node."""
     location = locate(node.source)
     return str(location) if location else ""
+
+
+def expression(node: Node) -> str:
+    """What stands there."""
+    location = locate(node.source)
+    return " ".join(location.text.split()) if location else ""

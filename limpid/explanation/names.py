@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from limpid.graph.node import Leaf, Node
 from limpid.graph.source import locate, operand_names, target_name
@@ -42,3 +43,10 @@ def _distinct(ids: dict[Node, str], proposed: dict[Node, str]) -> dict[Node, str
         taken.add(name)
         names[node] = name
     return names
+
+
+def constant_name(x: Any) -> str:
+    """A number as it is, an array by its shape."""
+    if hasattr(x, "shape"):
+        return f"{x.item():g}" if x.size == 1 else f"array{list(x.shape)}"
+    return f"{x:g}" if isinstance(x, float) else str(x)

@@ -2,104 +2,92 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
+from limpid.explanation.quantity import Quantity
 
-VERSION = 1
-SMALL = 16  # arrays of up to this many elements are shown as numbers
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """An array in an explanation: by reference, with statistics; numbers only when it is small."""
-
-    array: np.ndarray[Any, Any] = field(repr=False)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    @property
-    def is_small(self) -> bool:
-        return self.array.size <= SMALL
-
-    def statistics(self) -> dict[str, float]:
-        """norm, min, max, mean, and how many are zero or not finite."""
-        x = self.array
-        if not x.size:
-            return {"size": 0}
-        finite = x[np.isfinite(x)].astype(np.float64)
-        some = finite if finite.size else np.array([np.nan])
-        return {
-            "size": x.size,
-            "norm": float(np.sqrt(np.sum(finite * finite))),
-            "min": float(some.min()),
-            "max": float(some.max()),
-            "mean": float(some.mean()),
-            "zeros": int((x == 0).sum()),
-            "not_finite": int(x.size - finite.size),
-        }
-
-    def __str__(self) -> str:
-        """The numbers of a small array, the statistics of a large one."""
-        return _numbers(self.array) if self.is_small else self._summary()
-
-    def _summary(self) -> str:
-        found = self.statistics()
-        shape = "×".join(map(str, self.shape))
-        text = f"[{shape}: norm {found['norm']:.3g}, {found['min']:.3g} … {found['max']:.3g}"
-        if found["zeros"]:
-            text += f", {found['zeros'] / found['size']:.0%} zero"
-        if found["not_finite"]:
-            text += f", {found['not_finite']} not finite"
-        return text + "]"
-
-    def to_json(self) -> dict[str, Any]:
-        """Shape, dtype, statistics, and the numbers if there are few."""
-        shown: dict[str, Any] = {"shape": list(self.shape), "dtype": self.array.dtype.name}
-        if self.is_small:
-            shown["values"] = self.array.tolist()
-        else:
-            shown["statistics"] = self.statistics()
-        return shown
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class Step:
-    """One node of the forward graph."""
+    """One node of the forward graph.
+
+    id        `x1`, `x2`, … for what was given, `v1`, … for what was computed, oldest first
+    name      your spelling where it can be told, else the id
+    formula   what is computed, in the names of operands; latex: the same
+    inputs    ids, or constants as text
+    values    of all outputs; gradients: the sums of what arrives, None where nothing does
+    saved     bytes that are kept for the backward pass
+    source    `file:line`, and expression: what stands there
+    """
 
     id: str
     op: str
-    name: str  # the user's spelling where it can be told, else the id
-    formula: str  # the op on the names of its operands
-    inputs: tuple[str, ...]  # ids, or constants as text
-    value: Quantity | None
-    gradient: Quantity | None  # the sum of all that arrives; None where nothing does
-    source: str  # file:line
+    name: str
+    formula: str
+    latex: str
+    inputs: tuple[str, ...]
+    values: tuple[Quantity, ...]
+    gradients: tuple[Quantity | None, ...]
+    saved: int
+    source: str
+    expression: str
     scope: str
+
+    @property
+    def value(self) -> Quantity:
+        """The value of the first output."""
+        return self.values[0]
+
+    @property
+    def gradient(self) -> Quantity | None:
+        """The gradient of the first output."""
+        return self.gradients[0]
 
 
 @dataclass(frozen=True)
 class Edge:
-    """What one node passes to one of its inputs: upstream × local = downstream."""
+    """What one node passes to one of its inputs: upstream × local = downstream.
+
+    node         id of the node whose rule this is; operand: the number of its operand
+    to           id of the node that receives, and output: which of its outputs
+    kind         "elementwise", "linear" or "general"
+    words        the rule in words
+    rule, latex  the downstream as a formula in g, y and the operands' names
+    local_rule   the local derivative as a formula, and local_latex
+    pattern      how the gate behaves: "distributes", "routes", "swaps and multiplies", …
+    structure    of the Jacobian: "diagonal", "selection", "block", "low rank" or "dense"
+    upstreams    gradients of the node's outputs, None where nothing came
+    local        the local derivative where it is an array (elementwise)
+    """
 
     id: str
-    node: str  # id of the node whose rule this is
+    node: str
     operand: int
-    to: str  # id of the input that receives
-    kind: str  # "elementwise", "linear" or "general"
-    rule: str  # the downstream as a formula in g, y and the operands' names
-    pattern: str  # how the gate behaves: "distributes", "routes", "swaps and multiplies", …
-    structure: str  # of the Jacobian: "diagonal", "selection", "block" or "dense"
-    upstream: Quantity
-    local: Quantity | None  # the local derivative where it is an array (elementwise)
-    local_rule: str  # the local derivative as a formula
+    to: str
+    output: int
+    kind: str
+    words: str
+    rule: str
+    latex: str
+    local_rule: str
+    local_latex: str
+    pattern: str
+    structure: str
+    upstreams: tuple[Quantity | None, ...]
+    local: Quantity | None
     downstream: Quantity
     source: str
+    expression: str
     scope: str
+
+    @property
+    def upstream(self) -> Quantity:
+        """The gradient of the first output that has one."""
+        return next(g for g in self.upstreams if g is not None)
 
 
 @dataclass(frozen=True)
@@ -125,14 +113,15 @@ class Explanation:
     """Every node forward and every edge backward, newest first, of one output.
 
     Print it, index it by the name or id of a node, or read the parts: `steps`, `edges`, `sums`.
-    `to_json()` is versioned data; large arrays stay references and are given by statistics.
+    `only` leaves parts out. `to_json()` is versioned data; large arrays stay references and are
+    given by statistics. `latex()` is for a board, `html()` a page that needs no network.
     """
 
     output: str
     steps: tuple[Step, ...]
     edges: tuple[Edge, ...]
     sums: tuple[FanOut, ...]
-    version: int = VERSION
+    version: int = field(default=VERSION)
 
     def __getitem__(self, name: str) -> Step:
         for step in self.steps:
@@ -146,6 +135,49 @@ class Explanation:
         """The edges that deliver to a node."""
         wanted = self[name].id
         return tuple(edge for edge in self.edges if edge.to == wanted)
+
+    def only(
+        self, module: str | None = None, depth: int | None = None, share: float | None = None
+    ) -> Explanation:
+        """The same with fewer edges, and the nodes and sums that they need.
+
+        module  those of a module and of what is within it, by its path
+        depth   those at most so many edges behind the output
+        share   those that bring at least this share of the gradient where they arrive; what only
+                comes by others is left out, too
+        """
+        edges: Iterable[Edge] = self.edges
+        if module is not None:
+            edges = [e for e in edges if e.scope == module or e.scope.startswith(f"{module}.")]
+        if share is not None or depth is not None:
+            edges = self._reached(list(edges), share or 0.0, depth)
+        return self._with(list(edges))
+
+    def at(self, names: Collection[str]) -> Explanation:
+        """The edges of some nodes, by name or id."""
+        wanted = {self[name].id for name in names}
+        return self._with([edge for edge in self.edges if edge.node in wanted])
+
+    def _reached(self, edges: list[Edge], share: float, depth: int | None) -> list[Edge]:
+        """Edges on ways from the first nodes, each with its share, no longer than the depth."""
+        shares = {c.edge: c.share for total in self.sums for c in total.contributions}
+        steps = {edges[0].node: 0} if edges else {}
+        found = []
+        for edge in edges:  # newest first: what arrives at a node is known before it passes it on
+            distance = steps.get(edge.node)
+            if distance is None or shares.get(edge.id, 1.0) < share:
+                continue
+            if depth is None or distance < depth:
+                found.append(edge)
+                steps[edge.to] = min(steps.get(edge.to, distance + 1), distance + 1)
+        return found
+
+    def _with(self, edges: Collection[Edge]) -> Explanation:
+        ids = {edge.node for edge in edges} | {edge.to for edge in edges} | {self.output}
+        kept = {edge.id for edge in edges}
+        sums = tuple(s for s in self.sums if any(c.edge in kept for c in s.contributions))
+        steps = tuple(step for step in self.steps if step.id in ids)
+        return replace(self, steps=steps, edges=tuple(edges), sums=sums)
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data for `json.dumps`."""
@@ -169,24 +201,24 @@ class Explanation:
 
         return render_text(self)
 
+    def latex(self) -> str:
+        """All steps and edges as LaTeX."""
+        from limpid.explanation.board import render_latex
 
-def _numbers(array: np.ndarray[Any, Any]) -> str:
-    """Up to six digits, without NumPy's trailing points."""
-    if array.dtype.kind == "f":
-        if not array.shape:
-            return f"{float(array):.6g}"
-        array = np.array(array, np.float64)
-    text = np.array2string(array, precision=6, separator=", ", suppress_small=True)
-    text = re.sub(r"(\d)\.(?=[,\]\s]|$)", r"\1", " ".join(text.split()))
-    return re.sub(r"\s+(?=[,\]])", "", text)
+        return render_latex(self)
+
+    def _repr_latex_(self) -> str:
+        return self.latex()
 
 
 def _plain(part: Any) -> dict[str, Any]:
-    plain = {
-        key: value.to_json() if isinstance(value, Quantity) else value
-        for key, value in vars(part).items()
-    }
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+    return {key: _data(value) for key, value in vars(part).items()}
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, Quantity):
+        return value.to_json()
+    return [_data(x) for x in value] if isinstance(value, tuple) else value
 
 
 __all__ = ["Contribution", "Edge", "Explanation", "FanOut", "Quantity", "Step"]

@@ -263,14 +263,17 @@ def _contraction(
         return None
     if len(set(made)) < len(made) or not all(s.size for s in (*specs, node.outputs[0])):
         return None
+    extents = [
+        pair
+        for found, spec in zip([*labels, made], [*specs, node.outputs[0]], strict=True)
+        for pair in zip(found or (), (n for n in spec.shape if n != 1), strict=True)
+    ]
+    if len(dict(extents)) < len(set(extents)):
+        return None  # a diagonal of what is no square
     numbers = factors(node, specs, [found or () for found in labels], made, groups)
     if not numbers:
         return None
-    indices: dict[Any, Index] = {}
-    for found, spec in zip([*labels, made], [*specs, node.outputs[0]], strict=True):
-        long = [extent for extent in spec.shape if extent != 1]
-        for label, extent in zip(found or (), long, strict=True):
-            indices.setdefault(label, fresh(extent))
+    indices = {label: fresh(extent) for label, extent in extents}
     own = tuple(indices[label] for label in made)
     products: list[Product] = []
     for group, factor in zip(groups, numbers, strict=True):
