@@ -1,6 +1,7 @@
 """The explanation record and its renderers: readers of the graph that the engine already has."""
 
 from limpid.explanation.build import explain
+from limpid.explanation.compiled import derive_step, explain_step
 from limpid.explanation.derivation.derivation import Derivation
 from limpid.explanation.derivation.derive import derive
 from limpid.explanation.quantity import Quantity
@@ -15,6 +16,8 @@ __all__ = [
     "Quantity",
     "Step",
     "derive",
+    "derive_step",
     "explain",
+    "explain_step",
     "render_text",
 ]

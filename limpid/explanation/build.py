@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,14 +52,39 @@ def explain(
         )
     if output._value is None:
         raise AbstractError("explain needs values; a recorded graph has none until it runs")
-    wanted = _wanted(output, wrt)
-    nodes = [at] if isinstance(at, str) else list(at or ())
-    return _Builder(output, seed_for(output, gradient, False), wanted, nodes).explanation()
+    nodes = reachable([output.node])
+    wanted = wanted_nodes(nodes, wrt)
+    seed = seed_for(output, gradient, False)
+    made = Pass(nodes, (output.node, output.index), forward_values(nodes), seed)
+    return explain_pass(made, wanted, at)
 
 
-def _wanted(output: Tensor, wrt: Any) -> list[Node]:
+@dataclass(frozen=True)
+class Pass:
+    """A forward pass in numbers, and where the backward pass of it begins.
+
+    totals  gradients of outputs of nodes, where they are known from elsewhere; else they are the
+            sums of what edges bring
+    """
+
+    nodes: Sequence[Node]
+    output: tuple[Node, int]
+    values: Mapping[Node, Any]
+    seed: Any
+    totals: Mapping[tuple[Node, int], Any] | None = None
+
+
+def explain_pass(given: Pass, wrt: Sequence[Node], at: Any) -> Explanation:
+    """The record of a pass; `wrt` and `at` as `explain` has them."""
+    found = _Builder(given, wrt).explanation()
+    names = [at] if isinstance(at, str) else list(at or ())
+    return found.at(names) if names else found
+
+
+def wanted_nodes(nodes: Sequence[Node], wrt: Any) -> list[Node]:
+    """The nodes of tensors that are given; raises ArgumentError for those that are not there."""
     given = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
-    there = set(reachable([output.node]))
+    there = set(nodes)
     for x in given:
         if not isinstance(x, Tensor) or x.node not in there:
             raise ArgumentError("wrt: the output does not depend on it")
@@ -66,12 +92,9 @@ def _wanted(output: Tensor, wrt: Any) -> list[Node]:
 
 
 class _Builder:
-    def __init__(self, output: Tensor, seed: Any, wrt: Sequence[Node], at: Collection[str]):
-        assert output.node is not None
-        self.output, self.seed, self.at = output, seed, at
-        self.nodes = reachable([output.node])
+    def __init__(self, given: Pass, wrt: Sequence[Node]):
+        self.given, self.nodes, self.values = given, given.nodes, given.values
         self.active = depending(self.nodes, wrt)
-        self.values = forward_values(self.nodes)
         self.ids = number_nodes(self.nodes)
         self.names = name_nodes(self.ids)
         self.rules = Rules(self.names, self.ids)
@@ -79,24 +102,23 @@ class _Builder:
         self.edges: list[Edge] = []
 
     def explanation(self) -> Explanation:
-        node = self.output.node
-        assert node is not None
-        self.arrived[node, self.output.index] = [("seed", self.seed)]
+        self.arrived[self.given.output] = [("seed", self.given.seed)]
         for node in reversed(self.nodes):
             if node.inputs and node in self.active:
                 self._explain_node(node)
-        found = Explanation(
-            self.ids[self.output.node],  # type: ignore[index]  # checked above
+        return Explanation(
+            self.ids[self.given.output[0]],
             tuple(self._step(n) for n in self.nodes),
             tuple(self.edges),
             tuple(self._sums()),
         )
-        return found if not self.at else found.at(self.at)
 
     def _total(self, node: Node, index: int) -> Any:
         parts = self.arrived.get((node, index))
         if parts is None:
             return None
+        if self.given.totals is not None and (node, index) in self.given.totals:
+            return self.given.totals[node, index]
         total = parts[0][1]
         for _, part in parts[1:]:
             total = total + part
@@ -219,12 +241,17 @@ def number_nodes(nodes: Sequence[Node]) -> dict[Node, str]:
 
 
 def depending(nodes: Sequence[Node], wrt: Sequence[Node]) -> set[Node]:
-    """The nodes on the ways from some leaves, or from all that have gradients."""
-    found = set(wrt) if wrt else {n for n in nodes if not n.inputs and n.requires_grad}
+    """The nodes on the ways from some, or from all with which gradients begin."""
+    found = set(wrt) or {n for n in nodes if n.requires_grad and not _inherits(n)}
     for node in nodes:
         if node.requires_grad and any(isinstance(x, Node) and x in found for x in node.inputs):
             found.add(node)
     return found
+
+
+def _inherits(node: Node) -> bool:
+    """Whether a node has gradients because its inputs have; those of a transform begin with it."""
+    return any(isinstance(x, Node) and x.requires_grad for x in node.inputs)
 
 
 def saved_bytes(node: Node) -> int:

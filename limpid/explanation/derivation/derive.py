@@ -11,6 +11,7 @@ import numpy as np
 
 from limpid.differentiation.rules import RuleRecorder, fit, recorded_rule
 from limpid.errors import ArgumentError, NoGradientError
+from limpid.explanation.build import wanted_nodes
 from limpid.explanation.derivation.derivation import Derivation, Equation
 from limpid.explanation.derivation.orders import orders
 from limpid.explanation.formulas.latex import gradient_latex
@@ -71,16 +72,28 @@ def derive(output: Tensor, wrt: Any = None) -> Derivation:
             f"derive needs a single number, not shape {output.shape}\n"
             "remedy: put limpid.sum(…) or limpid.mean(…) around it"
         )
-    return _Work(output, wrt).derivation()
+    nodes = reachable([output.node])
+    leaves = forward_values([n for n in nodes if not n.inputs])
+    return derive_pass(nodes, output.node, wanted_nodes(nodes, wrt), leaves)
+
+
+def derive_pass(
+    nodes: Sequence[Node], output: Node, wrt: Sequence[Node], leaves: Mapping[Node, Any]
+) -> Derivation:
+    """The derivation for nodes of which the values of leaves are known."""
+    return _Work(nodes, output, wrt, leaves).derivation()
 
 
 class _Work:
-    def __init__(self, output: Tensor, wrt: Any):
-        assert output.node is not None
-        self.output = output.node
-        self.nodes = reachable([output.node])
-        self.wrt = self._wanted(wrt)
-        self.leaves = forward_values([n for n in self.nodes if not n.inputs])
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        output: Node,
+        wrt: Sequence[Node],
+        leaves: Mapping[Node, Any],
+    ):
+        self.output, self.nodes, self.leaves = output, nodes, leaves
+        self.wrt = list(wrt) or [n for n in nodes if not n.inputs and n.requires_grad]
         self.names = _names(self.nodes, self.output)
         self.constants = _constants(self.nodes, set(self.names.values()))
         self.symbols: dict[Node, Symbol] = {}
@@ -110,15 +123,6 @@ class _Work:
         for symbol in self.constants.values():
             yield identifier(symbol.name), np.squeeze(symbol.constant)
         yield from self.reader.graphs.items()
-
-    def _wanted(self, wrt: Any) -> list[Node]:
-        if wrt is None:
-            return [n for n in self.nodes if not n.inputs and n.requires_grad]
-        given = list(wrt) if isinstance(wrt, list | tuple) else [wrt]
-        found = [x.node for x in given if isinstance(x, Tensor) and x.node in set(self.nodes)]
-        if len(found) < len(given):
-            raise ArgumentError("wrt: the output does not depend on it")
-        return found
 
     # Forward
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from limpid.compiler.steps.recordings import Recording
 from limpid.errors import ArgumentError
+from limpid.graph.registry import operations
 
 if TYPE_CHECKING:  # else imported by what needs them, since few programs do
     from limpid.compiler.steps.reports.memory import Footprint
@@ -75,6 +78,42 @@ class Shown:
         `print` shows it, `to_dict()` gives plain data.
         """
         return self.profile_of(None, args, kwargs, runs)
+
+    def explain(
+        self, /, *args: Any, output: str | None = None, wrt: Any = None, at: Any = None,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """Every edge of the backward pass that this call runs, in the numbers of its native code.
+
+        The call runs on copies of the state: nothing outside changes. `limpid.explain` says what
+        the record holds.
+
+        output  the name of the value whose gradient is explained, as `probe` has it; else the one
+                that a backward pass of the step begins with
+        wrt     tensors or names of parameters and arguments: only edges on the ways to them
+        at      names or ids of nodes: only their edges
+        """
+        return operations["explain_step"](*self._call_of(args, kwargs), output, wrt, at)
+
+    def derive(
+        self, /, *args: Any, output: str | None = None, wrt: Any = None, **kwargs: Any
+    ) -> Any:
+        """The derivation of the gradients that this call takes, as `limpid.derive` gives it."""
+        return operations["derive_step"](*self._call_of(args, kwargs), output, wrt)
+
+    def _call_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """(name, recording, inputs, state, that of idle slots included) for a call."""
+        with self.lock:
+            found = self.find(None, args, kwargs)
+            if found is None:
+                raise ArgumentError(
+                    f"{self.__name__} runs uncompiled on an argument that carries a gradient"
+                    "\nremedy: pass .detach() of it"
+                )
+            recording, arrays = found
+            idle = [node.op.storage.read() for node in recording.idle.values()]
+            state = [np.array(x) for x in (*recording.state(), *idle)]
+            return self.__name__, recording, recording.distinct(arrays), state
 
     def profile_of(
         self, itself: Any, args: tuple[Any, ...], kwargs: dict[str, Any], runs: int | None
