@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from json import dumps
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
+from limpid.errors import ArgumentError
 from limpid.explanation.quantity import Quantity
 
 VERSION = 2
@@ -207,8 +211,32 @@ class Explanation:
 
         return render_latex(self)
 
-    def _repr_latex_(self) -> str:
-        return self.latex()
+    def html(self) -> str:
+        """A page that opens from disk, without network."""
+        from limpid.explanation.page import render_page
+
+        return render_page(self)
+
+    def _repr_html_(self) -> str:
+        from limpid.explanation.page import render_part
+
+        return render_part(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write it to a file: .html, .json, .tex or .txt.
+
+        Raises ArgumentError for another ending.
+        """
+        writers: dict[str, Callable[[], str]] = {
+            ".html": self.html,
+            ".json": lambda: dumps(self.to_json(), indent=1),
+            ".tex": self.latex,
+            ".txt": self.__str__,
+        }
+        write = writers.get(Path(path).suffix)
+        if write is None:
+            raise ArgumentError(f"{path}: the name must end in {', '.join(writers)}")
+        Path(path).write_text(write(), encoding="utf-8")
 
 
 def _plain(part: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from limpid.explanation.formulas.text import text
 from limpid.explanation.names import constant_name
 from limpid.graph.context import recording_into
 from limpid.graph.node import Node, reachable
+from limpid.graph.source import operand_names
 from limpid.tensor import Tensor
 
 Known = dict[tuple[Any, int], Sum]
@@ -70,19 +72,25 @@ class Rules:
 
     def _known(self, node: Node, rule: Any) -> Known:
         known: Known = {}
-        many = len(rule.outputs) > 1
+        many, spelled = len(rule.outputs) > 1, _spelled([node])
         for k, (g, y) in enumerate(zip(rule.upstream, rule.outputs, strict=True), 1):
             known[g.node, 0] = of_symbol(Symbol(f"g{k}" if many else "g", g.shape))
-            known[y.node, 0] = of_symbol(Symbol(f"y{k}" if many else "y", y.shape))
+            own = f"y{k}" if many else self._own(node)
+            known[y.node, 0] = of_symbol(Symbol(own, y.shape))
         for x, index, stand_in in zip(node.inputs, node.indices, rule.operands, strict=True):
             if isinstance(stand_in, Tensor):
-                symbol = self._symbol(x, index, stand_in.shape)
+                symbol = self._symbol(x, index, spelled.get(id(x)))
                 known[stand_in.node, 0] = of_symbol(symbol)
         return known
 
-    def _symbol(self, x: Any, index: int, shape: tuple[int, ...] | None = None) -> Symbol:
+    def _own(self, node: Node) -> str:
+        """What a node's own output is called in its rules: its name if that is short, else y."""
+        name = self._names[node]
+        return name if name.isidentifier() and name != self._ids[node] else "y"
+
+    def _symbol(self, x: Any, index: int, spelled: str | None = None) -> Symbol:
         if not isinstance(x, Node):
-            return Symbol(constant_name(x), shape or x.shape, x, rf"\mathrm{{{constant_name(x)}}}")
+            return _constant(x, spelled)
         many = len(x.outputs) > 1
         name = f"{self._names[x]}[{index}]" if many else self._names[x]
         return Symbol(name, x.outputs[index].shape, latex=self._latex(x))
@@ -91,7 +99,7 @@ class Rules:
         if not isinstance(x, Node):
             return constant_name(x)
         name = self._names[x]
-        return name_latex(name if name.replace(".", "_").isidentifier() else self._ids[x])
+        return name_latex(name if re.fullmatch(r"[\w.]+", name) else self._ids[x])
 
     def _write(self, value: Any, known: Known) -> tuple[str, str]:
         if value is None:
@@ -103,9 +111,28 @@ class Rules:
 
 def _constants(nodes: list[Node]) -> dict[int, Symbol]:
     """Symbols of arrays that nodes own."""
+    spelled = _spelled(nodes)
     return {
-        id(x): Symbol(constant_name(x), x.shape, x, rf"\mathrm{{{constant_name(x)}}}")
+        id(x): _constant(x, spelled.get(id(x)))
         for node in nodes
         for x in node.inputs
         if isinstance(x, np.ndarray) and x.size != 1
     }
+
+
+def _spelled(nodes: list[Node]) -> dict[int, str]:
+    """How the program spells the arrays that nodes own, by their ids."""
+    return {
+        id(x): name
+        for node in nodes
+        for x, name in zip(
+            node.inputs, operand_names(node.source, len(node.inputs), node.op.name), strict=False
+        )
+        if isinstance(x, np.ndarray) and name and name.isidentifier()
+    }
+
+
+def _constant(x: Any, spelled: str | None) -> Symbol:
+    if spelled is not None:
+        return Symbol(spelled, x.shape, x)
+    return Symbol(constant_name(x), x.shape, x, rf"\mathrm{{{constant_name(x)}}}")

@@ -193,8 +193,17 @@ class _Writer:
         made = f"{made}_{{{x.output}}}" if x.op.outputs > 1 else made
         if x.truth:
             return rf"\left[ {made} \right]", ATOM
-        whole = not re.search(r"[ +\-^]", re.sub(r"\(.*\)|\{.*\}", "", template))
-        return made, ATOM if whole else DOT if made.startswith("\\") else PLUS
+        return made, _strength(template)
+
+
+def _strength(template: str) -> int:
+    """How strongly a primitive's formula holds together, by what stands outside of brackets."""
+    before, bare = "", template
+    while bare != before:
+        before, bare = bare, re.sub(r"\{[^{}]*\}|\([^()]*\)", "x", bare)
+    if re.search(r"\S\s*[+-]|^-", bare):
+        return PLUS
+    return DOT if re.search(r"[ ^]", bare) else ATOM
 
 
 def number_latex(value: Fraction | float) -> Written:
