@@ -36,8 +36,8 @@ def find_model(text: str, shapes: Sequence[Shape]) -> Module:
     file, name = take_apart(text)
     if not file:
         return BUILDERS[text][0](shapes[0])
-    with redirect_stdout(sys.stderr), _beside(Path(file)):
-        module = _run_file(file)
+    with redirect_stdout(sys.stderr), beside(Path(file)):
+        module = run_file(file)
         if not hasattr(module, name):
             raise ArgumentError(f"{file} has no {name}{_offer(module)}")
         made = getattr(module, name)
@@ -66,7 +66,7 @@ def take_apart(text: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _beside(file: Path) -> Iterator[None]:
+def beside(file: Path) -> Iterator[None]:
     """The file can import what lies beside it, as a script can."""
     folder = str(file.resolve().parent)
     sys.path.insert(0, folder)
@@ -76,7 +76,7 @@ def _beside(file: Path) -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _run_file(file: str) -> ModuleType:
+def run_file(file: str) -> ModuleType:
     """The module that a file defines; what is under `if __name__ == "__main__"` does not run."""
     if not Path(file).is_file():
         raise ArgumentError(f"{file}: no such file")

@@ -16,6 +16,7 @@ from limpid.differentiation.kinds import Constant, Local
 from limpid.differentiation.relation import Relation, atoms
 from limpid.explanation.formulas.products import (
     Applied,
+    Factor,
     Grouped,
     Index,
     NamedGraph,
@@ -226,11 +227,13 @@ def _to_power(x: Sum, power: int) -> Sum | None:
     if len(x.products) != 1:
         return None
     (product,) = x.products
-    own = set(x.indices)
-    if any(index not in own for f in product.factors for index in f.indices):
-        return None
     if not product.coefficient:
         return None
+    own = set(x.indices)
+    if any(index not in own for f in product.factors for index in f.indices):
+        used = tuple(i for i in x.indices if any(i in f.indices for f in product.factors))
+        atom = Grouped(Sum(used, x.products).canonical())
+        return Sum(x.indices, (Product(Fraction(1), (Factor(atom, used, power),)),))
     factors = tuple(f._replace(power=f.power * power) for f in product.factors)
     return Sum(x.indices, (Product(exact(float(product.coefficient) ** power), factors),))
 
