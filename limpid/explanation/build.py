@@ -17,7 +17,6 @@ from limpid.explanation.names import constant_name, name_nodes
 from limpid.explanation.quantity import Quantity
 from limpid.explanation.record import Contribution, Edge, Explanation, FanOut, Step
 from limpid.explanation.values import forward_values
-from limpid.explanation.written import Rules
 from limpid.graph.graph import input_specs, pick
 from limpid.graph.node import Node, Spec, reachable
 from limpid.graph.source import locate
@@ -97,6 +96,8 @@ class _Builder:
         self.active = depending(self.nodes, wrt)
         self.ids = number_nodes(self.nodes)
         self.names = name_nodes(self.ids)
+        from limpid.explanation.written import Rules  # with all of formulas
+
         self.rules = Rules(self.names, self.ids)
         self.arrived: dict[tuple[Node, int], list[tuple[str, Any]]] = {}
         self.edges: list[Edge] = []

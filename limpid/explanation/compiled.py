@@ -18,7 +18,6 @@ from limpid.compiler.steps.selection import Probe
 from limpid.errors import ArgumentError, NoGradientError
 from limpid.explanation.build import Pass, explain_pass, wanted_nodes
 from limpid.explanation.derivation.derivation import Derivation
-from limpid.explanation.derivation.derive import derive_pass
 from limpid.explanation.record import Explanation
 from limpid.graph.graph import is_reference
 from limpid.graph.node import Array, Node, reachable
@@ -43,6 +42,8 @@ def derive_step(
     output: str | None, wrt: Any,
 ) -> Derivation:  # fmt: skip
     """What `derive` tells of it."""
+    from limpid.explanation.derivation.work import derive_pass
+
     made = _pass(step, recording, inputs, state, output)
     return derive_pass(made.nodes, made.output[0], _wanted(recording, made.nodes, wrt), made.values)
 

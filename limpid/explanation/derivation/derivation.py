@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from limpid.explanation.derivation.orders import Orders
-from limpid.explanation.formulas.latex import latex
-from limpid.explanation.formulas.terms import Named, Term
-from limpid.explanation.formulas.text import text
+if TYPE_CHECKING:  # else imported where it is needed: most programs derive nothing
+    from limpid.explanation.derivation.orders import Orders
+    from limpid.explanation.formulas.terms import Named, Term
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,16 @@ class Equation:
     further: Term | None = None
 
     def __str__(self) -> str:
+        from limpid.explanation.formulas.text import text
+
         left = text(self.left)
         made = f"{left} = {text(self.right)}"
         return made if self.further is None else f"{made}\n{' ' * len(left)} = {text(self.further)}"
 
     def latex(self, shapes: bool = False) -> str:
         """The equation, with `&` before its signs, as `align` wants it."""
+        from limpid.explanation.formulas.latex import latex
+
         sides = [self.right, *([] if self.further is None else [self.further])]
         written = [f"&= {latex(side, shapes)}" for side in sides]
         return latex(self.left, shapes) + " " + " \\\\\n".join(written)
@@ -80,6 +83,8 @@ def _indented(equations: tuple[Equation, ...]) -> list[str]:
 
 
 def _plain(equation: Equation) -> dict[str, Any]:
+    from limpid.explanation.formulas.text import text
+
     return {
         "name": equation.left.name,
         "shape": list(equation.left.shape),
