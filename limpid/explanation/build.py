@@ -231,11 +231,15 @@ class _Builder:
 
 
 def number_nodes(nodes: Sequence[Node]) -> dict[Node, str]:
-    """`x1`, `x2`, … for leaves and `v1`, `v2`, … for the others, oldest first."""
-    counts = {"x": 0, "v": 0}
+    """`x1`, `x2`, … for leaves, `v1`, … for the others, oldest first.
+
+    What is computed without a gradient is `c1`, …: only recorded graphs have such nodes, and all
+    others are called as they are in eager ones.
+    """
+    counts = {"x": 0, "v": 0, "c": 0}
     ids = {}
     for node in nodes:
-        letter = "v" if node.inputs else "x"
+        letter = "x" if not node.inputs else "v" if node.requires_grad else "c"
         counts[letter] += 1
         ids[node] = f"{letter}{counts[letter]}"
     return ids

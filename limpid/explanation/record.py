@@ -19,7 +19,8 @@ VERSION = 2
 class Step:
     """One node of the forward graph.
 
-    id        `x1`, `x2`, … for what was given, `v1`, … for what was computed, oldest first
+    id        `x1`, `x2`, … for what was given, `v1`, … for what was computed, oldest first; `c1`, …
+              for what was computed without a gradient
     name      your spelling where it can be told, else the id
     formula   what is computed, in the names of operands; latex: the same
     inputs    ids, or constants as text

@@ -14,7 +14,7 @@ from limpid.explanation.derivation.derivation import Derivation, Equation
 from limpid.explanation.derivation.orders import orders
 from limpid.explanation.formulas.latex import gradient_latex
 from limpid.explanation.formulas.matrices import term
-from limpid.explanation.formulas.products import Sum, Symbol, added, of_number, of_symbol
+from limpid.explanation.formulas.products import Sum, Symbol, added, nothing, of_number, of_symbol
 from limpid.explanation.formulas.reading import Reader
 from limpid.explanation.formulas.terms import Named
 from limpid.explanation.formulas.text import identifier
@@ -176,7 +176,7 @@ class _Work:
         known: dict[tuple[Node, int], Sum] = {}
         for k, (g, y) in enumerate(zip(rule.upstream, rule.outputs, strict=True)):
             total = totals[k]
-            known[g.node, 0] = of_number(Fraction(0)) if total is None else total[which]
+            known[g.node, 0] = nothing(g.shape) if total is None else total[which]
             known[y.node, 0] = self.known[node, k]
         for x, index, stand_in in zip(node.inputs, node.indices, rule.operands, strict=True):
             if isinstance(stand_in, Tensor) and stand_in.node is not None:

@@ -150,6 +150,11 @@ def of_number(number: Number) -> Sum:
     return Sum((), (Product(exact(number), ()),) if number else ())
 
 
+def nothing(shape: tuple[int, ...]) -> Sum:
+    """Zeros of a shape."""
+    return Sum(tuple(fresh(extent) for extent in shape if extent != 1), ())
+
+
 def exact(number: Any) -> Number:
     """A number as a fraction, if it is one of small parts."""
     value = float(number)
