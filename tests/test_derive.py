@@ -250,3 +250,30 @@ def test_random_programs(seed: int) -> None:
     close(names["loss"], np.asarray(loss.item()))
     for name, x in zip(derivation.results, used, strict=True):
         close(names[f"dloss_d{identifier(name)}"], x.grad.numpy())
+
+
+def test_local_derivatives_and_chains() -> None:
+    W1, W2, b, x = leaf(4, 3), leaf(2, 4), leaf(4), RNG.normal(size=3)
+    z = W1 @ x + b
+    o = limpid.tanh(z)
+    s = W2 @ o
+    L = s @ s
+    derivation = limpid.derive(L, wrt=[W1, b])
+    assert list(map(str, derivation.locals)) == [
+        "dL/ds = 2 * s",
+        "ds/do = W2",
+        "do/dz = diag(1 - o ** 2)",
+        "dz/db = diag(ones(4))",
+        "dz/dW1: g -> outer(g, x)",
+    ]
+    assert derivation.chains["W1"] == [("L", "s", "o", "z", "W1")]
+    assert "dL/db = dL/ds · ds/do · do/dz · dz/db" in str(derivation)
+    assert r"\frac{\partial o}{\partial z} &= \operatorname{diag}" in derivation.latex()
+
+
+def test_a_quantity_that_is_used_twice_has_two_chains() -> None:
+    w = number(0.4)
+    a = limpid.tanh(w)
+    b = limpid.sin(w)
+    L = a * b
+    assert sorted(limpid.derive(L).chains["w"]) == [("L", "a", "w"), ("L", "b", "w")]

@@ -13,7 +13,7 @@ from limpid.tensor import Tensor
 
 
 def derive(output: Tensor, wrt: Any = None) -> Derivation:
-    """The derivation of ∂output/∂wrt: forward equations, then gradients from the output back.
+    """The derivation of ∂output/∂wrt: forward, local derivatives, chain, gradients from the output back.
 
     output  a number that was computed; variables of your program name the quantities
     wrt     a tensor, or several; all leaves by default
@@ -37,6 +37,11 @@ def derive(output: Tensor, wrt: Any = None) -> Derivation:
     forward
       q = W @ x
       L = sum(q ** 2)
+    local derivatives
+      dL/dq = 2 * q
+      dq/dW: g -> outer(g, x)
+    chain
+      dL/dW = dL/dq · dq/dW
     backward
       dL_dq = 2 * q
       dL_dW = outer(dL_dq, x)

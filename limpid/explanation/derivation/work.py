@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from limpid.differentiation.rules import RuleRecorder, fit, recorded_rule
+from limpid.explanation.derivation.chains import LocalRule, chains, local_rules
 from limpid.explanation.derivation.derivation import Derivation, Equation
 from limpid.explanation.derivation.orders import orders
 from limpid.explanation.formulas.latex import gradient_latex
@@ -54,6 +55,8 @@ class _Work:
         self.reader = Reader({}, self.constants)
         self.forward: list[Equation] = []
         self.gradients: list[Equation] = []
+        self.locals: list[LocalRule] = []
+        self.quantities: dict[str, str] = {}  # names, by those of their gradients
 
     def derivation(self) -> Derivation:
         for node in self.nodes:
@@ -63,7 +66,12 @@ class _Work:
             self._name(self.output),
             tuple(self.forward),
             tuple(self.gradients),
+            tuple(self.locals),
             {self._name(node): found[node] for node in self.wrt},
+            {
+                self._name(node): chains(self.locals, self._name(node), self._name(self.output))
+                for node in self.wrt
+            },
             orders(self.nodes, self.output, self.wrt),
             dict(self._values()),
         )
@@ -148,6 +156,8 @@ class _Work:
         )
         short = expanded.size <= (SHORT if node in self.wrt else local.size)
         further = term(expanded) if short and term(expanded) != term(local) else None
+        self.locals += local_rules(name, local, self.quantities, output)
+        self.quantities[symbol.name] = name
         left = Named(symbol.name, shape, symbol.latex)
         self.gradients.append(Equation(left, term(local), further))
         return of_symbol(symbol), expanded
