@@ -277,3 +277,17 @@ def test_a_quantity_that_is_used_twice_has_two_chains() -> None:
     b = limpid.sin(w)
     L = a * b
     assert sorted(limpid.derive(L).chains["w"]) == [("L", "a", "w"), ("L", "b", "w")]
+
+
+def test_shapes_under_names() -> None:
+    W, x = leaf(3, 2), leaf(2)
+    q = W @ x
+    L = limpid.sum(q * q)
+    assert limpid.derive(L, wrt=W).text(shapes=True).splitlines()[-6:] == [
+        "  dL_dq = 2 * q",
+        "  3           3",
+        "  dL_dW = outer(dL_dq, x)",
+        "  3×2           3      2",
+        "        = 2 * outer(q, x)",
+        "                    3  2",
+    ]

@@ -32,7 +32,7 @@ def derive(
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     shapes: Annotated[
-        bool, typer.Option("--shapes", help="In LaTeX, with its shape under every name.")
+        bool, typer.Option("--shapes", help="With its shape under every name.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the equations as JSON.")] = False,
 ) -> None:
@@ -49,7 +49,7 @@ def derive(
     derivation = derive_tensor(output, leaves_named(output, wrt or []) or None)
     if json:
         typer.echo(json_format.dumps(derivation.to_json(), indent=2))
-    elif latex or shapes:
+    elif latex:
         typer.echo(derivation.latex(shapes))
     else:
-        typer.echo(f"{derivation}\n\n{derivation.orders}")
+        typer.echo(f"{derivation.text(shapes)}\n\n{derivation.orders}")

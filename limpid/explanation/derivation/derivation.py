@@ -71,6 +71,15 @@ class Derivation:
                 lines.append(f"  d{_plain_name(self.output)}/d{_plain_name(name)} = {total}")
         return "\n".join([*lines, "backward", *_indented(self.gradients)])
 
+    def text(self, shapes: bool = False) -> str:
+        """What `print` shows; `shapes` puts its shape under every name."""
+        from limpid.explanation.derivation.shapes import shapes_in, with_shapes
+
+        if not shapes:
+            return str(self)
+        equations = (*self.forward, *self.gradients)
+        return with_shapes(str(self), shapes_in(*((e.left, e.right, e.further) for e in equations)))
+
     @property
     def _has_steps(self) -> bool:
         """Whether there are quantities between the output and what gradients are taken by."""

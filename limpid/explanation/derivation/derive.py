@@ -13,7 +13,7 @@ from limpid.tensor import Tensor
 
 
 def derive(output: Tensor, wrt: Any = None) -> Derivation:
-    """The derivation of ∂output/∂wrt: forward, local derivatives, chain, gradients from the output back.
+    """The derivation of ∂output/∂wrt: values, local derivatives, the chain, and gradients.
 
     output  a number that was computed; variables of your program name the quantities
     wrt     a tensor, or several; all leaves by default
