@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from limpid.errors import AbstractError, CutError, OperandError, ShapeError
-from limpid.graph.context import context, log_cut
+from limpid.graph.context import Cut, context, link_cut, log_cut
 from limpid.graph.node import Array, Node, Spec
 from limpid.graph.source import capture, describe, is_item_assignment
 
@@ -21,6 +21,7 @@ class Conversions:
 
     node: Node | None
     _value: Array | None
+    cut: Cut | None
 
     @property
     def spec(self) -> Spec:
@@ -53,6 +54,8 @@ class Conversions:
             self._refuse("was converted to NumPy", remedy)
         view = value.view()
         view.flags.writeable = False
+        if self.cut is not None:
+            link_cut(view, self.cut)
         return view
 
     def item(self) -> Any:
@@ -105,7 +108,7 @@ class Conversions:
                 self._refuse(
                     f"left the graph by {how} inside a transform", f".detach() before {how}"
                 )
-            log_cut(how, self.node)
+            log_cut(how, self.node, value.item() if value.size == 1 else None)
         return value
 
     def _read(self, what: str, remedy: str = "limpid operations, limpid.where") -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from limpid.differentiation.failure import explain_failure
 from limpid.differentiation.operands import constant, spec_or_number, unify
 from limpid.differentiation.rules import find_reads
-from limpid.graph.context import Cut, context
+from limpid.graph.context import context, cut_of, link_cut, meeting
 from limpid.graph.dtype import dtype_of
 from limpid.graph.node import Array, Node, Params, Spec, first_outputs
 from limpid.graph.source import capture
@@ -94,10 +94,16 @@ def _unwrap(operands: tuple[Any, ...]) -> tuple[list[Any], list[Any], int, bool,
 
 
 def _own(inputs: list[Any], values: list[Any], operands: tuple[Any, ...]) -> None:
-    """Copy arrays that came as they are: the caller may write into them before backward."""
+    """Copy arrays that came as they are: the caller may write into them before backward.
+
+    Those of tensors that were cut off are marked as such.
+    """
     for i, x in enumerate(operands):
-        if type(inputs[i]) is ndarray and not isinstance(x, Tensor):
-            inputs[i] = values[i] = own(values[i])
+        if type(inputs[i]) is ndarray:
+            if not isinstance(x, Tensor):
+                inputs[i] = values[i] = own(values[i])
+            elif x.cut is not None:
+                link_cut(inputs[i], x.cut)
 
 
 def _promote(inputs: list[Any], values: list[Any], unified: list[Any]) -> None:
@@ -173,9 +179,12 @@ def unrecorded(op: Any, operands: tuple[Any, ...], y: Any) -> Any:
     for x in operands:
         if isinstance(x, Tensor):
             if x.requires_grad:
-                cut = Cut(op.name if context.state.grad_enabled else "no_grad", capture(3))
+                cut = cut_of(op.name if context.state.grad_enabled else "no_grad", x.node, 3)
                 break
             cut = cut or x.cut
+    if cut is not None and context.state.cuts is not None:
+        tensors = [x for x in operands if isinstance(x, Tensor)]
+        cut = meeting(cut, [x.cut for x in tensors if x.cut is not None and x.cut is not cut])
     results = [Tensor(None, 0, out) for out in (y if type(y) is tuple else (y,))]
     for result in results:
         result.cut = cut

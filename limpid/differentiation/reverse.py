@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -204,6 +205,7 @@ def backward(
     seed = seed_for(output, gradient, recording)
     if state.passes is not None:
         state.passes.reverse += 1
+    state.differentiated = ref(output)
     before = state.grad_enabled
     if recording and not create_graph:  # what is left in .grad is constant, as it is when eager
         state.grad_enabled = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ class State:
     """The settings of one thread."""
 
     __slots__ = (
+        "cuts",
+        "differentiated",
         "grad_enabled",
         "journal",
         "module",
@@ -41,6 +44,8 @@ class State:
         self.passes: Any = None  # limpid.transforms.passes.Passes while passes are counted
         self.trail: Any = None  # limpid.compiler.steps.trail.Trail while a step is recorded
         self.transforming = 0  # how many functional transforms are running
+        self.cuts: list[tuple[Cut, Any]] | None = None  # while cuts and the nodes left are kept
+        self.differentiated: Any = None  # a weak reference to the output of the last backward()
 
 
 class Context(threading.local):
@@ -59,13 +64,20 @@ class Cut(NamedTuple):
     how: str  # ".numpy()", "detach", "no_grad", "comparison", "integer cast"
     source: Source | None
     node: Any = None  # a weak reference to the node that was left
+    number: Any = None  # what the value became, where that is one number
+    all: tuple[Any, ...] = ()  # the cuts of all operands, where several met while cuts are kept
 
 
 class CutLog(threading.local):
-    """The latest cuts of this thread that made no tensor to carry the mark."""
+    """The latest cuts of this thread whose marks no tensor carries on.
+
+    marks  values that became Python numbers
+    links  arrays of cut tensors that became constants of a node, by weak reference
+    """
 
     def __init__(self) -> None:
         self.marks: deque[Cut] = deque(maxlen=256)
+        self.links: deque[tuple[Any, Cut]] = deque(maxlen=1024)
 
 
 cut_log = CutLog()
@@ -172,8 +184,24 @@ def recording_into(recorder: Any) -> Iterator[None]:
         state.recorder, state.origin, state.grad_enabled = before
 
 
-def log_cut(how: str, node: Any) -> None:
+def log_cut(how: str, node: Any, number: Any) -> None:
     """Remember that a value left the graph here without leaving a tensor."""
-    import weakref
+    cut_log.marks.append(cut_of(how, node, 2, number))
 
-    cut_log.marks.append(Cut(how, capture(), weakref.ref(node)))
+
+def cut_of(how: str, node: Any, depth: int, number: Any = None) -> Cut:
+    """A mark of a value that leaves the graph now; the node itself is kept only if asked for."""
+    cut = Cut(how, capture(depth + 1), weakref.ref(node), number)
+    if context.state.cuts is not None:
+        context.state.cuts.append((cut, node))
+    return cut
+
+
+def meeting(cut: Cut, others: list[Cut]) -> Cut:
+    """The cut of a value that was made of several that were cut off; one stands for all."""
+    return Cut(cut.how, cut.source, cut.node, None, (cut, *others)) if others else cut
+
+
+def link_cut(array: Any, cut: Cut) -> None:
+    """Remember that a constant of a node is the value of a tensor that was cut off."""
+    cut_log.links.append((weakref.ref(array), cut))

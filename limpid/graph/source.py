@@ -11,10 +11,12 @@ import linecache
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from opcode import opmap
+from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any
 
@@ -37,6 +39,9 @@ class _Internal(dict[str, bool]):
 
 internal = _Internal()
 
+# Thread → who is told of each frame whose instruction is taken, while a debugger runs a function.
+watchers: dict[int, Callable[[FrameType], None]] = {}
+
 
 def capture(depth: int = 1) -> Source | None:
     """The instruction of the nearest frame outside limpid; None if there is none.
@@ -48,6 +53,8 @@ def capture(depth: int = 1) -> Source | None:
     while frame is not None:
         code = frame.f_code
         if not internal[code.co_filename]:
+            if watchers and (watch := watchers.get(get_ident())) is not None:
+                watch(frame)
             return code, frame.f_lasti
         frame = frame.f_back
     return None

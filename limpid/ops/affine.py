@@ -11,7 +11,7 @@ from limpid.differentiation.kinds import Local
 from limpid.differentiation.primitive import Primitive
 from limpid.differentiation.relation import Relation
 from limpid.errors import DTypeError, ShapeError
-from limpid.graph.context import context
+from limpid.graph.context import context, link_cut
 from limpid.graph.dtype import as_dtype, dtype_of, result_type
 from limpid.graph.node import NO_PARAMS, Node, Spec
 from limpid.graph.source import capture
@@ -91,6 +91,8 @@ class Affine(Primitive):
         ):
             u, v, w = x._value, weight._value, bias._value
             if u is not None and u.dtype is v.dtype is w.dtype:
+                if x.cut is not None:
+                    link_cut(u, x.cut)
                 try:
                     return self._compute((x.node or u, weight.node, bias.node), (u, v, w), state)
                 except ShapeError:
