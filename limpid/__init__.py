@@ -13,7 +13,16 @@ from limpid.compiler.steps.verification import verify_step as verify
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
 from limpid.differentiation.declaration import bilinear, general, linear, transpose
 from limpid.differentiation.elementwise import elementwise
-from limpid.explanation import Derivation, Explanation, derive, explain
+from limpid.explanation import (
+    Debugger,
+    Derivation,
+    Explanation,
+    Reason,
+    debug,
+    derive,
+    explain,
+    why,
+)
 from limpid.graph.context import enable_grad, is_grad_enabled, no_grad
 from limpid.graph.dtype import (
     DType,
@@ -206,12 +215,14 @@ from limpid.transforms.structure import JacobianStructure, jacobian_structure
 __all__ = [
     "Buffer",
     "DType",
+    "Debugger",
     "Derivation",
     "Explanation",
     "Function",
     "FunctionContext",
     "JacobianStructure",
     "Parameter",
+    "Reason",
     "Slot",
     "Step",
     "Tensor",
@@ -271,6 +282,7 @@ __all__ = [
     "cummin",
     "cumprod",
     "cumsum",
+    "debug",
     "default_float",
     "derive",
     "diag",
@@ -455,6 +467,7 @@ __all__ = [
     "vjp",
     "vstack",
     "where",
+    "why",
     "zeros",
     "zeros_like",
 ]

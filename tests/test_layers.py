@@ -43,7 +43,7 @@ ORDER = [
 ]
 OPTIONAL = [
     "llvmlite", "rich", "typer", "safetensors", "matplotlib", "sklearn", "onnx", "tensorboard",
-    "scipy", "torch", "jax", "threadpoolctl",
+    "scipy", "torch", "jax", "threadpoolctl", "ipywidgets",
 ]  # fmt: skip
 
 

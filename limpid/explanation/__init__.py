@@ -5,19 +5,26 @@ from limpid.explanation.compiled import derive_step, explain_step
 from limpid.explanation.derivation.derivation import Derivation
 from limpid.explanation.derivation.derive import derive
 from limpid.explanation.quantity import Quantity
+from limpid.explanation.reasons.reason import Reason
+from limpid.explanation.reasons.why import why
 from limpid.explanation.record import Contribution, Edge, Explanation, Step
+from limpid.explanation.stepping.debugger import Debugger, debug
 from limpid.explanation.text import render_text
 
 __all__ = [
     "Contribution",
+    "Debugger",
     "Derivation",
     "Edge",
     "Explanation",
     "Quantity",
+    "Reason",
     "Step",
+    "debug",
     "derive",
     "derive_step",
     "explain",
     "explain_step",
     "render_text",
+    "why",
 ]

@@ -88,10 +88,22 @@ def evaluate_expression(text: str, values: Mapping[str, Tensor]) -> Tensor:
         at = f", column {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
         raise ArgumentError(f"{text!r} is not an expression{at}") from None
     linecache.cache[FILE] = (len(text), None, [text], FILE)
+    _place_inputs(tree, values)
     result = _Walk(text, values).value(tree)
     if not isinstance(result, Tensor):
         raise ArgumentError(f"{text!r} uses none of the given values, so it has no gradient")
     return result
+
+
+def _place_inputs(tree: ast.expr, values: Mapping[str, Tensor]) -> None:
+    """An input comes from the column where its name stands first."""
+    names = (part for part in ast.walk(tree) if isinstance(part, ast.Name))
+    for part in sorted(names, key=lambda part: part.col_offset, reverse=True):
+        node = values[part.id].node if part.id in values else None
+        if node is not None:
+            node.source = Location(
+                FILE, 1, "", part.col_offset, part.end_lineno, part.end_col_offset
+            )
 
 
 class _Walk:

@@ -1,0 +1,1 @@
+"""Going through a function forward and backward, both ways."""

@@ -1,0 +1,127 @@
+"""The backward pass once more, one node at a time, with everything kept that it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from limpid.differentiation.kinds import Local
+from limpid.differentiation.rules import downstream, fit
+from limpid.differentiation.saved import zeros
+from limpid.explanation.values import forward_values
+from limpid.graph.graph import pick
+from limpid.graph.node import Array, Node, reachable
+from limpid.tensor import Tensor
+
+Output = tuple[Node, int]  # a node and the number of one of its outputs
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """What one node passes to one of its operands: upstream × local = downstream."""
+
+    node: Node
+    operand: int
+    to: Output
+    upstream: tuple[Array | None, ...]  # for each output of the node
+    local: Any  # an array, ±1, or None where there is no elementwise local
+    downstream: Array
+
+    @property
+    def arrived(self) -> Array:
+        """The upstream of the node's first output that has one."""
+        return next(g for g in self.upstream if g is not None)
+
+
+class Walk:
+    """Goes backward from an output as the engine does, and changes nothing.
+
+    `nodes` are all that the output depends on, oldest first; `values` what they computed.
+    """
+
+    def __init__(self, output: Tensor, seed: Array) -> None:
+        assert output.node is not None
+        self.end: Output = (output.node, output.index)
+        self.nodes = reachable([output.node])
+        self.values = forward_values(self.nodes)
+        self.arrived: dict[Output, list[Array]] = {self.end: [seed]}
+        self.blocked: list[tuple[Node, int]] = []  # operands for which a rule gave None
+
+    def passages(self) -> Iterator[Passage]:
+        """Every edge in backward order. What a node passes on is computed when it is its turn."""
+        for node in reversed(self.nodes):
+            if node.inputs and node.requires_grad:
+                yield from self.through(node)
+
+    def gradient(self, output: Output) -> Array | None:
+        """The sum of what has arrived so far, added as the engine adds; None before any has."""
+        return added(self.arrived.get(output, []))
+
+    def operands(self, node: Node) -> list[Any]:
+        """The values of a node's operands."""
+        return [pick(self.values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
+
+    def through(self, node: Node) -> list[Passage]:
+        """The edges of the next node. If a rule raises, nothing has been passed on."""
+        op: Any = node.op
+        totals = tuple(self.gradient((node, k)) for k in range(len(node.outputs)))
+        if all(g is None for g in totals):
+            return []
+        g: Any = totals if op.partial_upstream else complete(totals, node)
+        g = g if len(totals) > 1 else g[0]
+        operands, y = self.operands(node), self.values[node]
+        needed = [i for i in range(len(node.inputs)) if receives(node, i)]
+        found = []
+        with np.errstate(all="ignore"):
+            shares = None
+            if op.vjp_all is not None and needed:  # one call serves all operands, as in the engine
+                shares = op.vjp_all(needed, g, y, *operands, **node.params)
+            for i in needed:
+                local = local_of(op, i, y, operands, node.params)
+                passed = shares[i] if shares else downstream(op, i, g, y, operands, node.params)
+                if passed is None:
+                    self.blocked.append((node, i))
+                else:
+                    to = node.inputs[i], node.indices[i]
+                    passed = np.asarray(fit(passed, to[0].outputs[to[1]], op))
+                    found.append(Passage(node, i, to, totals, local, passed))
+        for passage in found:
+            self.arrived.setdefault(passage.to, []).append(passage.downstream)
+        return found
+
+
+def receives(node: Node, operand: int) -> bool:
+    """Whether a gradient goes from this node to this operand at all."""
+    parent, op = node.inputs[operand], node.op
+    if not isinstance(parent, Node) or not parent.requires_grad:
+        return False
+    if not op.differentiable >> operand & 1:  # type: ignore[attr-defined]  # a primitive
+        return False
+    return parent.outputs[node.indices[operand]].dtype.kind == "float"
+
+
+def local_of(op: Any, i: int, y: Any, operands: list[Any], params: Any) -> Any:
+    """The local derivative where it is an array or a number."""
+    derivative = op.derivative(i)
+    if not isinstance(derivative, Local):
+        return None
+    rule = derivative.rule
+    return rule if isinstance(rule, int) else np.asarray(rule(y, *operands, **params))
+
+
+def complete(totals: tuple[Array | None, ...], node: Node) -> tuple[Array, ...]:
+    """Upstream for every output: zeros where nothing came."""
+    return tuple(
+        zeros(spec) if g is None else g for g, spec in zip(totals, node.outputs, strict=True)
+    )
+
+
+def added(parts: list[Array]) -> Array | None:
+    """The sum, from the first to the last."""
+    total: Any = parts[0] if parts else None
+    for part in parts[1:]:
+        total = total + part
+    return None if total is None else np.asarray(total)
