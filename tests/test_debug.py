@@ -71,7 +71,7 @@ def test_the_sums_at_the_end_are_the_gradients_of_backward(build: Any) -> None:
     d = limpid.debug(model.loss, *model.arguments)
     sums = d.end().sums
     assert all(p.grad is None for p in model.parameters.values())
-    d.output.backward()
+    model.run().backward()
     arrived = [q.array for q in sums.values()]
     for name, p in model.parameters.items():
         assert p.grad is not None
@@ -485,3 +485,58 @@ def test_the_buttons() -> None:
     buttons["◀ back"].click()
     assert d.moment.phase == "backward"
     assert d._repr_mimebundle_()
+
+
+# Compiled steps
+
+
+@pytest.fixture
+def training() -> Any:
+    limpid.manual_seed(0)
+    net = limpid.nn.Sequential(limpid.nn.Linear(4, 5), limpid.nn.ReLU(), limpid.nn.Linear(5, 1))
+    optimizer = limpid.optim.SGD(net.parameters(), lr=0.1)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = limpid.sum(net(x) ** 2)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return net, limpid.compile(step)
+
+
+def test_a_call_of_a_compiled_step(training: Any) -> None:
+    net, step = training
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    before = net[0].weight.value.copy()
+    d = step.debug(x)
+    seen = [frozen(d.moment)]
+    while d.moment.phase != "end":
+        seen.append(frozen(d.forward()))
+        assert str(d.where())
+    for position in reversed(range(len(seen) - 1)):
+        assert frozen(d.back()) == seen[position]
+    assert frozen(d.end()) == seen[-1]
+    np.testing.assert_array_equal(net[0].weight.value, before)
+    d.start()
+    assert d.until("0").scope == "0"
+    assert "test_debug.py" in str(d.where())
+    sums = d.end().sums
+    step(x)
+    for name, p in net.named_parameters():
+        np.testing.assert_allclose(sums[name].array, p.grad.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_why_in_a_compiled_step(training: Any) -> None:
+    net, step = training
+    x = np.ones((3, 4), np.float32)
+    limpid.assign(net[0].bias, np.full(5, -100.0, np.float32))
+    reason = step.why(net[0].weight, x)
+    assert (reason.status, reason.kind) == ("zero", "mask")
+    assert "test_debug.py" in reason.source
+    reason = step.why("2.bias", x)
+    assert reason.status == "arrives"
+    assert np.prod(reason.factors) == pytest.approx(reason.whole, rel=1e-5)
+    with pytest.raises(errors.ArgumentError):
+        step.why("nothing", x)

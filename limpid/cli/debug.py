@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from limpid.cli.programs import find_output
-from limpid.explanation.stepping.debugger import Debugger
+from limpid.explanation.stepping.debugger import debugger_of
 from limpid.explanation.stepping.snapshots import watching
 from limpid.explanation.stepping.terminal import Terminal
 
@@ -45,7 +45,7 @@ def debug(
     """
     with watching() as watcher:
         output = find_output(what, values or [])
-    debugger = Debugger(output, watcher)
+    debugger = debugger_of(output, watcher)
     for condition in break_on or []:
         debugger.break_on(condition)
     Terminal(debugger, None if sys.stdin.isatty() else sys.stdin).run()

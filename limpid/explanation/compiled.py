@@ -18,7 +18,11 @@ from limpid.compiler.steps.selection import Probe
 from limpid.errors import ArgumentError, NoGradientError
 from limpid.explanation.build import Pass, explain_pass, wanted_nodes
 from limpid.explanation.derivation.derivation import Derivation
+from limpid.explanation.reasons.flow import Flow
+from limpid.explanation.reasons.reason import Reason
 from limpid.explanation.record import Explanation
+from limpid.explanation.stepping.debugger import Debugger
+from limpid.explanation.walk import Walk
 from limpid.graph.graph import is_reference
 from limpid.graph.node import Array, Node, reachable
 from limpid.graph.registry import operation
@@ -46,6 +50,40 @@ def derive_step(
 
     made = _pass(step, recording, inputs, state, output)
     return derive_pass(made.nodes, made.output[0], _wanted(recording, made.nodes, wrt), made.values)
+
+
+@operation
+def debug_step(
+    step: str, recording: Recording, inputs: Sequence[Array], state: Sequence[Array],
+    output: str | None,
+) -> Debugger:  # fmt: skip
+    """A debugger of it, with the numbers of the call."""
+    return Debugger(Walk(_pass(step, recording, inputs, state, output)))
+
+
+@operation
+def why_step(
+    step: str, recording: Recording, inputs: Sequence[Array], state: Sequence[Array],
+    output: str | None, p: Any,
+) -> Reason:  # fmt: skip
+    """What `why` tells of a parameter of it."""
+    made = _pass(step, recording, inputs, state, output)
+    (target,) = _wanted(recording, made.nodes, p)
+    return Flow(Walk(made), (_start(target, made.nodes), 0)).reason()
+
+
+def _start(target: Node, nodes: Sequence[Node]) -> Node:
+    """Where gradients of an argument arrive: at the fresh input that a transform makes of it."""
+    if target.requires_grad:
+        return target
+    made = [
+        n
+        for n in nodes
+        if n.requires_grad
+        and target in n.inputs
+        and not any(isinstance(x, Node) and x.requires_grad for x in n.inputs)
+    ]
+    return made[0] if made else target
 
 
 def _pass(

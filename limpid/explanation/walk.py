@@ -11,6 +11,7 @@ import numpy as np
 from limpid.differentiation.kinds import Local
 from limpid.differentiation.rules import downstream, fit
 from limpid.differentiation.saved import zeros
+from limpid.explanation.build import Pass
 from limpid.explanation.values import forward_values
 from limpid.graph.graph import pick
 from limpid.graph.node import Array, Node, reachable
@@ -37,17 +38,12 @@ class Passage:
 
 
 class Walk:
-    """Goes backward from an output as the engine does, and changes nothing.
+    """Goes backward through a pass as the engine does, and changes nothing."""
 
-    `nodes` are all that the output depends on, oldest first; `values` what they computed.
-    """
-
-    def __init__(self, output: Tensor, seed: Array) -> None:
-        assert output.node is not None
-        self.end: Output = (output.node, output.index)
-        self.nodes = reachable([output.node])
-        self.values = forward_values(self.nodes)
-        self.arrived: dict[Output, list[Array]] = {self.end: [seed]}
+    def __init__(self, given: Pass) -> None:
+        self.nodes, self.end, self.values = given.nodes, given.output, given.values
+        self.totals = given.totals or {}
+        self.arrived: dict[Output, list[Array]] = {self.end: [given.seed]}
         self.blocked: list[tuple[Node, int]] = []  # operands for which a rule gave None
 
     def passages(self) -> Iterator[Passage]:
@@ -57,8 +53,11 @@ class Walk:
                 yield from self.through(node)
 
     def gradient(self, output: Output) -> Array | None:
-        """The sum of what has arrived so far, added as the engine adds; None before any has."""
-        return added(self.arrived.get(output, []))
+        """The sum of what has arrived, added as the engine adds; None before anything has."""
+        parts = self.arrived.get(output)
+        if parts and output in self.totals:  # of a compiled step, whose numbers these are
+            return self.totals[output]
+        return added(parts or [])
 
     def operands(self, node: Node) -> list[Any]:
         """The values of a node's operands."""
@@ -91,6 +90,13 @@ class Walk:
         for passage in found:
             self.arrived.setdefault(passage.to, []).append(passage.downstream)
         return found
+
+
+def walk_from(output: Tensor, seed: Array) -> Walk:
+    """The walk from a tensor that was computed. Raises OverwrittenError if values are gone."""
+    assert output.node is not None
+    nodes = reachable([output.node])
+    return Walk(Pass(nodes, (output.node, output.index), forward_values(nodes), seed))
 
 
 def receives(node: Node, operand: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def norm(x: Array) -> float:
     return float(largest * np.sqrt(np.sum((wide / largest) ** 2)))
 
 
-def depending(nodes: list[Node], on: Node) -> set[Node]:
+def depending(nodes: Sequence[Node], on: Node) -> set[Node]:
     """The nodes that depend on one of them, itself among them."""
     found = {on}
     for node in nodes:

@@ -11,7 +11,7 @@ from limpid.errors import ArgumentError, OperandError, OverwrittenError
 from limpid.explanation.reasons.absence import Cuts, computed, no_path, not_held, of_tensor
 from limpid.explanation.reasons.flow import Flow
 from limpid.explanation.reasons.reason import Reason
-from limpid.explanation.walk import Walk
+from limpid.explanation.walk import Walk, walk_from
 from limpid.graph.context import context
 from limpid.graph.node import Freed, reachable
 from limpid.storage import writes_undone
@@ -120,7 +120,7 @@ def _has_run(loss: Tensor) -> bool:
 
 def _walk(loss: Tensor, gradient: Any) -> Walk:
     try:
-        return Walk(loss, seed_for(loss, gradient, False))
+        return walk_from(loss, seed_for(loss, gradient, False))
     except OverwrittenError as error:
         found = str(error).removesuffix(f" [{error.id}]").partition("\nremedy: ")[0]
         raise OverwrittenError(

@@ -24,7 +24,7 @@ from limpid.explanation.stepping.moment import Moment
 from limpid.explanation.stepping.places import Place, place_of
 from limpid.explanation.stepping.snapshots import Watcher, watching
 from limpid.explanation.stepping.targets import matching
-from limpid.explanation.walk import Output, Passage, Walk, added
+from limpid.explanation.walk import Output, Passage, Walk, added, walk_from
 from limpid.graph.graph import input_specs
 from limpid.graph.node import Array, Node
 from limpid.graph.source import locate
@@ -60,7 +60,7 @@ def debug(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Debugger:
     named = {name: _given(x, name) for name, x in kwargs.items()}
     with writes_undone(), watching() as watcher:
         output = function(*given, **named)
-    return Debugger(output, watcher)
+    return debugger_of(output, watcher)
 
 
 def _argument_names(function: Callable[..., Any], count: int) -> list[str | None]:
@@ -80,6 +80,16 @@ def _given(x: Any, name: str | None) -> Any:
     return make_leaf(Tensor.__new__(Tensor), np.array(to_array(x)), True, name)
 
 
+def debugger_of(output: Tensor, watcher: Watcher | None = None) -> Debugger:
+    """A debugger at the start of the pass that led to a scalar tensor."""
+    if not isinstance(output, Tensor) or output.node is None or not output.requires_grad:
+        raise NoGradientError(
+            "debug needs a function that returns a tensor which was computed from something with "
+            "requires_grad=True; limpid.why(p, loss) says where a gradient was lost"
+        )
+    return Debugger(walk_from(output, seed_for(output, None, False)), watcher)
+
+
 class Debugger:
     """A position in a forward and backward pass. `limpid.debug` makes one.
 
@@ -88,15 +98,8 @@ class Debugger:
     condition at which any of the moves forward stops.
     """
 
-    def __init__(self, output: Tensor, watcher: Watcher | None = None) -> None:
-        if not isinstance(output, Tensor) or output.node is None or not output.requires_grad:
-            raise NoGradientError(
-                "debug needs a function that returns a tensor which was computed from something "
-                "with requires_grad=True; limpid.why(p, loss) says where a gradient was lost"
-            )
-        self.output = output
-        self._watcher = watcher or Watcher()
-        self._walk = Walk(output, seed_for(output, None, False))
+    def __init__(self, walk: Walk, watcher: Watcher | None = None) -> None:
+        self._walk, self._watcher = walk, watcher or Watcher()
         self.nodes = [n for n in self._walk.nodes if n.inputs]
         self.ids = number_nodes(self._walk.nodes)
         self.names = name_nodes(self.ids)
@@ -231,8 +234,7 @@ class Debugger:
         """The user's line of this step, and the local variables when its node was made."""
         node = self._node
         if node is None:
-            assert self.output.node is not None
-            node = self.output.node if self.position else self._walk.nodes[0]
+            node = self._walk.end[0] if self.position else self._walk.nodes[0]
         return place_of(node, self._watcher.of(node))
 
     def value(self, name: str) -> Quantity:

@@ -101,6 +101,21 @@ class Shown:
         """The derivation of the gradients that this call takes, as `limpid.derive` gives it."""
         return operations["derive_step"](*self._call_of(args, kwargs), output, wrt)
 
+    def debug(self, /, *args: Any, output: str | None = None, **kwargs: Any) -> Any:
+        """A debugger of this call, as `limpid.debug` makes one, in the numbers of native code.
+
+        It has the lines of the program, but no local variables: the code ran when it was recorded.
+        """
+        return operations["debug_step"](*self._call_of(args, kwargs), output)
+
+    def why(self, p: Any, /, *args: Any, output: str | None = None, **kwargs: Any) -> Any:
+        """Why the gradient of a parameter is zero or tiny in this call, as `limpid.why` tells it.
+
+        p  a tensor or the name of one. Raises ArgumentError if the call does not depend on it: why
+           that is, `limpid.why(p, lambda: …)` of the function finds out.
+        """
+        return operations["why_step"](*self._call_of(args, kwargs), output, p)
+
     def _call_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """(name, recording, inputs, state, that of idle slots included) for a call."""
         with self.lock:
