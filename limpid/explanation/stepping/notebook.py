@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from importlib import import_module
 from importlib.util import find_spec
@@ -10,8 +11,9 @@ from typing import Any
 from limpid.errors import LimpidError
 from limpid.explanation.quantity import Quantity
 from limpid.explanation.stepping.debugger import Debugger
-from limpid.explanation.stepping.moment import derivative
+from limpid.explanation.stepping.moment import Moment, derivative
 
+MOST = 100  # gradients in the list
 STYLE = "border-collapse:collapse;font-family:monospace;font-size:13px"
 
 
@@ -25,26 +27,43 @@ def bundle(debugger: Debugger, **options: Any) -> Any:
 def page(debugger: Debugger) -> str:
     """The present step as HTML; every name and every line is escaped."""
     moment = debugger.moment
-    rows = [("value", moment.value)]
+    shown = moment.inputs if moment.phase == "end" else (moment.to_name,)
+    rows: list[tuple[str, Quantity | str | None]] = [("value", moment.value)]
     if moment.phase == "backward":
         rows += [
+            ("rule", f"{moment.rule}  ({moment.pattern})"),
             ("upstream", moment.upstream),
-            ("local", moment.local if moment.local is not None else moment.local_rule),  # type: ignore[list-item]  # text
+            ("local", moment.local if moment.local is not None else moment.local_rule),
             ("downstream", moment.downstream),
         ]
-    rows += [(derivative(name), total) for name, total in moment.sums.items()]
-    cells = "".join(_row(name, value) for name, value in rows if value is not None)
+    now = "" if moment.phase == "end" else " so far"
+    rows += [(derivative(x) + now, moment.sums[x]) for x in shown if x in moment.sums]
     return (
-        f"<div><b>{escape(moment.title)}</b>"
-        f'<table style="{STYLE}">{cells}</table>'
-        f'<pre style="font-size:13px">{escape(str(debugger.where()))}</pre></div>'
+        f"<div><b>{escape(moment.title)}</b>{_table(rows)}"
+        f'<pre style="font-size:13px">{escape(str(debugger.where()))}</pre>{_sums(moment)}</div>'
     )
+
+
+def _sums(moment: Moment) -> str:
+    """All that has arrived so far, the latest first, to be unfolded."""
+    latest = list(moment.sums.items())[: -MOST - 1 : -1]
+    if not latest:
+        return ""
+    more = f" (the latest {MOST})" if len(moment.sums) > MOST else ""
+    summary = f"{len(moment.sums)} gradients so far{more}"
+    rows = [(derivative(name), total) for name, total in latest]
+    return f"<details><summary>{summary}</summary>{_table(rows)}</details>"
+
+
+def _table(rows: Sequence[tuple[str, Quantity | str | None]]) -> str:
+    cells = "".join(_row(name, value) for name, value in rows if value is not None)
+    return f'<table style="{STYLE}">{cells}</table>'
 
 
 def _row(name: str, value: Quantity | str) -> str:
     return (
         f'<tr><th style="text-align:left;padding-right:1em">{escape(name)}</th>'
-        f'<td style="text-align:left">{escape(str(value))}</td></tr>'
+        f'<td style="text-align:left;white-space:pre-wrap">{escape(str(value))}</td></tr>'
     )
 
 
