@@ -231,6 +231,9 @@ def test_until() -> None:
     assert d.back_until("tanh").phase == "forward"
     with pytest.raises(errors.ArgumentError, match="fc1"):
         d.until("fc3")
+    d.start()
+    assert d.until("fc2.weight").to_name == "fc2.weight"
+    assert d.until("x").to_name == "x"
     at = d.end().position
     with pytest.raises(errors.ArgumentError, match="back_until"):
         d.until("fc1")

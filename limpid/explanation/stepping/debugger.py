@@ -129,11 +129,13 @@ class Debugger:
     def until(self, target: str) -> Moment:
         """Go on to the next step of a scope, a name, a line (`net.py:31`) or a primitive.
 
+        The steps of a parameter, or of an argument, are the edges that deliver to it.
+
         Raises ArgumentError if nothing is called that, or if no step ahead is.
         """
         wanted, before = self._matching(target), self.position
         while self._advance():
-            if self._node in wanted or self._stops():
+            if self._is_at(self.position, wanted) or self._stops():
                 return self.moment
         self.position = before
         raise ArgumentError(f"no step ahead is at {target!r}; back_until({target!r}) looks behind")
@@ -142,7 +144,7 @@ class Debugger:
         """Go back to the step before this one that is at a target, as `until` does forward."""
         wanted = self._matching(target)
         for position in range(self.position - 1, 0, -1):
-            if self._node_at(position) in wanted:
+            if self._is_at(position, wanted):
                 self.position = position
                 return self.moment
         raise ArgumentError(f"no step behind is at {target!r}; until({target!r}) looks ahead")
@@ -284,7 +286,14 @@ class Debugger:
         return self._edge_at(self.position)
 
     def _matching(self, target: str) -> set[Node]:
-        return matching(target, self.nodes, self.names, self.ids)
+        return matching(target, self._walk.nodes, self.names, self.ids)
+
+    def _is_at(self, position: int, wanted: set[Node]) -> bool:
+        """Whether a step is of one of these nodes, or delivers to one of them that nothing made."""
+        edge = self._edge_at(position)
+        if edge is not None and not edge.to[0].inputs and edge.to[0] in wanted:
+            return True
+        return self._node_at(position) in wanted
 
     def _value(self, node: Node) -> Array:
         value = self._walk.values[node]

@@ -21,14 +21,14 @@ def matching(
     sub-expression as it is written, a scope with all below it, a primitive.
     """
     nodes = list(nodes)
-    if not isinstance(target, str):
+    if not isinstance(target, str) or not target.strip():
         raise ArgumentError(f"until takes a name, not {target!r:.60}")
     line = LINE.fullmatch(target.strip())
     found = (
         _on_line(nodes, line["file"], int(line["line"]))
         if line
         else {n for n in nodes if target in (ids[n], names[n])}
-        or {n for n in nodes if _text(n) == target}
+        or {n for n in nodes if n.inputs and _text(n) == target}
         or {n for n in nodes if n.scope == target or n.scope.startswith(f"{target}.")}
         or {n for n in nodes if n.op.name == target}
     )
@@ -47,7 +47,7 @@ def _text(node: Node) -> str:
 def _on_line(nodes: list[Node], file: str | None, line: int) -> set[Node]:
     found = set()
     for node in nodes:
-        location = locate(node.source)
+        location = locate(node.source) if node.inputs else None
         if location is None or not location.line <= line <= (location.end_line or location.line):
             continue
         path = location.file.replace("\\", "/")
