@@ -543,3 +543,67 @@ def test_why_in_a_compiled_step(training: Any) -> None:
     assert np.prod(reason.factors) == pytest.approx(reason.whole, rel=1e-5)
     with pytest.raises(errors.ArgumentError):
         step.why("nothing", x)
+
+
+class Hostile:
+    """An object that answers every question with an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __repr__(self) -> str:
+        raise RuntimeError("repr")
+
+    def __len__(self) -> int:
+        raise RuntimeError("len")
+
+
+class Longer(list):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        raise RuntimeError("iter")
+
+
+def test_strange_local_variables() -> None:
+    """Looking at them calls nothing of theirs."""
+
+    def function(x: Any) -> Any:
+        hostile, longer, inside = Hostile(), Longer([1]), [Hostile(), {Hostile: 1}]
+        objects = np.array([str, None], dtype=object)
+        stepped, empty, number = np.arange(10.0)[::2], np.zeros((0, 3)), np.float32(1.5)
+        table = {("a", 1): x, "b": stepped}
+        y = x * 2.0
+        stepped[0] = 7.0
+        del hostile, longer, inside, objects, empty, number, table
+        return limpid.sum(y)
+
+    d = limpid.debug(function, np.ones(2))
+    d.forward()
+    text = str(d.where())
+    for part in (
+        "hostile = <Hostile>", "longer = <Longer>", "inside = list of 2: <Hostile>, <dict>",
+        "objects = <ndarray>", "stepped = [0, 2, 4, 6, 8]", "number = 1.5",
+        "table = dict of 2: <tuple>: float64[2], 'b': float64[5]",
+    ):  # fmt: skip
+        assert part in text.replace("stepped = [7, 2", "stepped = [0, 2"), part
+    assert {x.name for x in d.where().locals if x.changed} == {"stepped"}
+
+
+def test_recursion_generators_and_comprehensions() -> None:
+    def descend(x: Any, depth: int) -> Any:
+        return descend(limpid.tanh(x), depth - 1) if depth else x
+
+    def parts(x: Any) -> Any:
+        for k in range(2):
+            yield x * float(k + 1)
+
+    def function(x: Any) -> Any:
+        return limpid.sum(descend(x, 3) + sum(parts(x)) + sum([x / n for n in (1.0, 2.0)]))
+
+    d = limpid.debug(function, np.ones(2))
+    found: dict[str, list[str]] = {"tanh": [], "multiply": [], "divide": []}
+    names = {"tanh": "depth", "multiply": "k", "divide": "n"}
+    while d.forward().phase == "forward":
+        if d.moment.op in names:
+            local = {x.name: x.text for x in d.where().locals}
+            found[d.moment.op].append(local[names[d.moment.op]])
+    assert found == {"tanh": ["3", "2", "1"], "multiply": ["0", "1"], "divide": ["1.0", "2.0"]}

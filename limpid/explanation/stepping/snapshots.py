@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from threading import get_ident
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -83,24 +83,26 @@ def checksum(array: np.ndarray[Any, Any]) -> int | None:
 
 def _short(value: Any) -> str:
     """A few characters; objects of the user's are named by their type, since theirs may be slow."""
-    if isinstance(value, PLAIN):
+    if type(value) in PLAIN:
         return SHORT.repr(value)
-    if isinstance(value, NESTED):
+    if isinstance(value, np.generic):
+        return str(value)
+    if type(value) in NESTED:
         return f"{type(value).__name__} of {len(value)}{_elements(value)}"
-    name = getattr(value, "__qualname__", None) if callable(value) else None
-    return f"<{type(value).__name__} {name}>" if isinstance(name, str) else _typed(value)
+    named = isinstance(value, type | FunctionType | MethodType)
+    return f"<{type(value).__name__} {value.__qualname__}>" if named else _typed(value)
 
 
 def _elements(value: Any) -> str:
     """The first few, tensors and arrays among them by shape and type."""
-    keyed = isinstance(value, dict)
+    keyed = type(value) is dict
     some = list(islice(value.items() if keyed else value, SHOWN))
-    parts = [f"{SHORT.repr(x[0])}: {_element(x[1])}" if keyed else _element(x) for x in some]
+    parts = [f"{_element(x[0])}: {_element(x[1])}" if keyed else _element(x) for x in some]
     return ": " + ", ".join(parts) + (", …" if len(value) > SHOWN else "") if parts else ""
 
 
 def _element(x: Any) -> str:
-    if isinstance(x, PLAIN):
+    if type(x) in PLAIN:
         return SHORT.repr(x)
     if isinstance(x, Tensor):
         return repr(x.spec)
