@@ -219,3 +219,19 @@ def test_a_function_runs_its_rule_once() -> None:
     reason = limpid.why(x, limpid.sum(Product.apply(x, y)))
     assert reason.status == "zero"
     assert Product.calls == 1
+
+
+def test_rebound_without_its_grad_in_sight() -> None:
+    p = limpid.tensor([1.0, 2.0], requires_grad=True)
+    p = p * np.array([0.0, 1.0])
+    loss = limpid.sum(p * p)
+    loss.backward()
+    assert limpid.why(p, loss).kind == "replaced"
+    h = limpid.tanh(limpid.tensor([1.0, 2.0], requires_grad=True))
+    h = h * 2.0
+    loss = limpid.sum(h * h)
+    loss.backward()
+    assert limpid.why(h, loss).kind == "computed"
+    with limpid.no_grad():
+        h = h * 2.0
+    assert limpid.why(h, loss).kind == "no_grad"

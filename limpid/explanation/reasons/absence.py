@@ -66,7 +66,7 @@ def computed(p: Tensor) -> Reason | None:
     node = p.node
     if node is None or node.is_leaf:
         return None
-    name = rebound_name(node.source)
+    name = rebound_name(node.source, any(map(_is_trained, node.inputs)))
     where = _said(node.source)
     if name is not None:
         text = (
@@ -156,7 +156,7 @@ def _uncertain(cuts: list[Cut]) -> Reason:
 
 def _cut_reason(cut: Cut, certain: bool, itself: bool = False) -> Reason:
     where = _said(cut.source)
-    name = rebound_name(cut.source)
+    name = rebound_name(cut.source, _is_trained(cut.node() if cut.node is not None else None))
     subject = "it carries no gradient" if itself else "no path"
     if name is not None and cut.how == "no_grad":
         text = (
@@ -231,8 +231,16 @@ def not_held(p: Tensor, optimizer: Any) -> Reason | None:
     return Reason("arrives", "optimizer", text, remedy=remedy)
 
 
-def rebound_name(source: Any) -> str | None:
-    """`p` for the source of anything in `p = p - lr * p.grad`: a name computed from itself."""
+def _is_trained(x: Any) -> bool:
+    """Whether this is a leaf that requires a gradient."""
+    return isinstance(x, Node) and x.is_leaf and x.requires_grad
+
+
+def rebound_name(source: Any, was_leaf: bool) -> str | None:
+    """`p` for the source of anything in `p = p - lr * p.grad`: a leaf's name, given to a result.
+
+    was_leaf  whether it is known that a leaf went in; else `p.grad` must stand there
+    """
     location = locate(source)
     if location is None:
         return None
@@ -242,7 +250,7 @@ def rebound_name(source: Any) -> str | None:
         case _:
             return None
     parts = [ast.unparse(part) for part in ast.walk(value) if isinstance(part, type(target))]
-    return name if name in parts and f"{name}.grad" in ast.unparse(value) else None
+    return name if name in parts and (was_leaf or f"{name}.grad" in ast.unparse(value)) else None
 
 
 def _statement(location: Location) -> ast.stmt | None:
