@@ -12,6 +12,7 @@ from limpid.compiler.program.tracing import trace
 from limpid.compiler.program.values import Value, evaluate
 from limpid.compiler.runtime.native import Native
 from limpid.compiler.schedule import bands
+from limpid.compiler.steps import known
 
 HOST = native_target()
 needs_native = pytest.mark.skipif(HOST is None, reason="LIMPID_NATIVE=0, or no llvmlite")
@@ -57,6 +58,7 @@ def cut_all_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on all axes are cut into chunks and slots, however little there is to do."""
     for name, number in {"SHARED": 4, "GRAIN": 0.1, "CACHE": 100}.items():
         monkeypatch.setattr(bands, name, number)
+    monkeypatch.setattr(known, "name_of", lambda *_: None)  # those on disk are cut as usual
 
 
 @pytest.fixture(params=["whole", "cut"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks import groups, rounds
+from benchmarks import groups, rounds, watching
 from benchmarks.machine import Watch
 from benchmarks.rounds import Measured, check, measure
 from benchmarks.tables import Run, compiled_tables, eager_tables, fastest_peer
@@ -94,3 +94,16 @@ def test_the_machine_is_measured() -> None:
     assert rates.flops is None or rates.flops > 1e8
     others = watch.others()
     assert others is None or 0 <= others < 1.5
+
+
+def test_steps_are_watched_by_ten_norms() -> None:
+    plain, watched, count = watching.steps("mlp32")
+    assert count == 10
+    assert plain().item() == watched().item()
+    times = watching.measure([plain, watched], 3, 0.001)
+    assert watching.row("mlp32", count, times).startswith("| mlp32 | ")
+    assert (times > 0).all()
+
+
+def test_small_networks_have_fewer_norms() -> None:
+    assert 0 < watching.steps("logistic")[2] < 10

@@ -16,14 +16,16 @@ from limpid.compiler.contraction import lanes
 from limpid.compiler.contraction.borders import pieces
 from limpid.compiler.contraction.product import product_module
 from limpid.compiler.machine.target import Target, native_target
+from limpid.compiler.runtime import single
 from limpid.differentiation.relation import einsum_relation
 from limpid.graph.node import spec_of
 from limpid.nn import functional as F
 from limpid.ops import native
 from limpid.ops.windows.contraction import Contraction, labelled
+from tests.native import needs_native
 from tests.table import ROWS
 
-pytestmark = pytest.mark.skipif(native_target() is None, reason="LIMPID_NATIVE=0, or no llvmlite")
+pytestmark = needs_native
 CONVOLUTIONS = [row for row in ROWS if "conv" in row.primitive]
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -34,14 +36,19 @@ def everything(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     used = []
 
     def provider(*arguments: Any) -> bool:
-        used.append(contracting.contract(*arguments))
+        used.append(single.contract(*arguments))
         return used[-1]
 
     monkeypatch.setattr(lanes, "WASTE", float("inf"))
     monkeypatch.setattr(native, "provider", provider)
-    contracting._plan.cache_clear()
+    forget()
     yield used
+    forget()
+
+
+def forget() -> None:
     contracting._plan.cache_clear()
+    single._windowed.cache_clear()
 
 
 def close(actual: Any, expected: Any, dtype: str) -> None:
@@ -211,3 +218,16 @@ def test_contractions_are_data() -> None:
     assert isinstance(product, Contraction)
     assert eval(repr(product), {n: getattr(sys.modules[Contraction.__module__], n)
                                 for n in ("Contraction", "Index", "Axis")}) == product  # fmt: skip
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("batch", [1, 33])
+def test_windows_that_all_lie_in_the_padding(batch: int, groups: int) -> None:
+    x, w = np.ones((batch, 8, 1)), np.ones((16, 8 // groups, 1))
+
+    def forward(x: Any, w: Any) -> Any:
+        return F.conv1d(x, w, stride=2, padding=1, groups=groups)
+
+    np.testing.assert_array_equal(forward(x, w), np.zeros((batch, 16, 2)))
+    for gradient in limpid.grad(lambda x, w: limpid.sum(forward(x, w)), (0, 1))(x, w):
+        assert not gradient.any()

@@ -261,3 +261,14 @@ def test_places_beside_other_reductions(width: int) -> None:
         return y.sum(1), places, np.take_along_axis(y, places, 1) - y.max(1, keepdims=True)
 
     agree(forward, numbers(11, 9), width=width)
+
+
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int64", "bool"])
+@pytest.mark.parametrize("step", [2, 3, 4, 5, -2])
+def test_elements_some_steps_apart(step: int, dtype: str, width: int) -> None:
+    """Nothing is read beyond the last of them."""
+    for extent in (3, 9, 31, 70):
+        x = numbers(3, extent, dtype=dtype)
+        agree(lambda x: (x[:, ::step] + x[1, ::step],), x, width=width)
+        agree(lambda x: ((x[1:, 1::step] != 0).sum(axis=1),), x, width=width)

@@ -105,3 +105,19 @@ def test_products_with_transposed_and_sliced_operands() -> None:
         return np.matmul(a.T, b[::2]), np.matmul(b[1], a[:, ::-1])
 
     agree(forward, numbers(9, 9), numbers(18, 9))
+
+
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("extent", [2, 7, 14, 16])
+@pytest.mark.parametrize("channels", [(6, 16), (3, 5), (9, 8)])
+def test_images_that_are_no_wider_than_a_vector(
+    channels: tuple[int, int], extent: int, width: int
+) -> None:
+    """Lanes along rows of an image: vectors of a tile are several rows, the last of them alone."""
+    given, made = channels
+
+    def convolve(x: Any, w: Any) -> Any:
+        return conv2d(x, w, padding=1)
+
+    inputs = numbers(5, given, extent, extent), numbers(made, given, 3, 3, seed=1)
+    same(with_gradients(convolve), *inputs, width=width)

@@ -1,38 +1,20 @@
-"""Programs in native code: every row of the table and its gradient, and what loops can meet."""
+"""Programs in native code: what loops can meet; `test_compile_rows` has all primitives."""
 
 from __future__ import annotations
 
+from math import fsum
 from typing import Any
 
 import numpy as np
 import pytest
 
-import limpid
 from limpid.compiler.program.tracing import trace
-from limpid.compiler.program.translation import translate
 from limpid.compiler.program.values import Value
 from limpid.compiler.program.views import locate, packed, reshaped
 from limpid.compiler.schedule.stages import NEST, schedule
-from tests.native import agree, close, cut_all_bands, native, needs_native, numbers, program
-from tests.table import ROWS, Row
-from tests.test_table import Case
+from tests.native import agree, native, needs_native, numbers, program
 
 pytestmark = needs_native
-RECORDABLE = [row for row in ROWS if row.recordable]
-
-
-@pytest.mark.parametrize("row", RECORDABLE, ids=[row.id for row in RECORDABLE])
-def test_rows(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All bands cut; `test_compile_rows` has the same rows with bands as they are."""
-    cut_all_bands(monkeypatch)
-    case = Case(row)
-    for function in [case.full] if row.order == 0 else [case.full, case.gradient]:
-        graph = limpid.record(function, *case.point).graph
-        expected, _ = graph.evaluate(case.point)
-        state = [node.op.evaluate((), {}) for node in graph.slots.values()]
-        found = native(translate(graph).outputs).run([*case.point, *state])
-        for actual, value in zip(found, expected, strict=True):
-            close(actual, value)
 
 
 @pytest.mark.parametrize("width", [8, 16, 32, 64])
@@ -97,6 +79,23 @@ def test_long_sums_of_floats_are_accurate() -> None:
     x = np.full((1, 1 << 20), 0.1, np.float32)
     found = native(program(lambda x: x.sum(1), x)).run([x])[0]
     assert abs(float(found[0]) / (np.float64(np.float32(0.1)) * (1 << 20)) - 1) < 1e-7
+
+
+@pytest.mark.parametrize("shape", [(100_000,), (300, 41), (41, 300), (7, 20, 50)])
+def test_long_sums_of_doubles_are_exact_to_the_last_bit(shape: tuple[int, ...]) -> None:
+    x = numbers(*shape)
+    axes = [None, *range(len(shape))]
+    ends = program(lambda x: tuple(x.sum(axis) for axis in axes), x)
+    for actual, axis in zip(native(ends).run([x]), axes, strict=True):
+        exact = fsum(x.flat) if axis is None else np.apply_along_axis(fsum, axis, x)
+        assert np.abs(actual - exact).max() <= np.spacing(np.abs(exact).max())
+
+
+def test_long_sums_of_doubles_that_are_infinite_or_nan() -> None:
+    x = np.ones((6, 40))
+    x[0, 3], x[1, 20], x[2, 2:4], x[3, 9] = np.inf, -np.inf, [np.inf, -np.inf], np.nan
+    x[4, 5:7] = 1e308
+    agree(lambda x: (x.sum(1), x.sum(0), (x * 0 - 0.0).sum(1)), x)
 
 
 @pytest.mark.parametrize("seed", range(100))

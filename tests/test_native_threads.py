@@ -9,12 +9,11 @@ import threading
 import time
 
 import numpy as np
-import pytest
 
 import limpid
-from limpid.compiler.machine.target import native_target
+from tests.native import needs_native
 
-pytestmark = pytest.mark.skipif(native_target() is None, reason="LIMPID_NATIVE=0, or no llvmlite")
+pytestmark = needs_native
 
 TRAINING = """
 import hashlib, os, sys, time

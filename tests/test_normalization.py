@@ -103,6 +103,21 @@ def test_constant_channels_become_the_bias() -> None:
         assert np.all(F.batch_norm(x, None, None, training=True) == 0)
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e6])  # the mean is found again if it is far from zero
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_infinite_mean_stays_infinite(compiled: bool, shift: float) -> None:
+    x = np.random.default_rng(0).normal(size=(6, 4))
+    x[:, 3] += shift
+    x[2, 0], x[3, 1], x[:2, 2] = np.inf, -np.inf, [np.inf, -np.inf]
+
+    def function(x: Any) -> Any:
+        return standardize(x, 0, eps=0.1)[1]
+
+    run = limpid.compile(function) if compiled else function
+    average = np.asarray(run(limpid.asarray(x)))
+    np.testing.assert_array_equal(average.reshape(-1)[:3], [np.inf, -np.inf, np.nan])
+
+
 def test_float16_has_statistics_in_float32() -> None:
     x = (RNG.normal(size=(32, 4, 9)) * 300).astype("f2")  # squares would overflow
     y, mean, var = standardize(x, (0, 2), 1e-5)

@@ -12,6 +12,7 @@ import limpid
 from limpid import errors, nn, optim
 from limpid.compiler.steps.labels import VALUES
 from limpid.nn import functional as F
+from tests.native import cut, needs_native  # noqa: F401
 
 X = np.random.default_rng(0).normal(size=(6, 1, 8, 8)).astype(np.float32)
 Y = np.array([0, 1, 2, 1, 0, 2])
@@ -180,15 +181,29 @@ def normalised() -> Any:
     )  # fmt: skip
 
 
+def wide() -> Any:
+    """Large enough to be shared by threads."""
+    return nn.Sequential(nn.Linear(300, 256), nn.ReLU(), nn.Linear(256, 200), nn.Linear(200, 10))
+
+
 NETWORKS = {
     perceptron: (32, 20),
+    wide: (96, 300),
     nn.models.lenet: (4, 1, 28, 28),
     convolutional: (4, 1, 16, 16),
     normalised: (9, 12),
 }
 
 
-@pytest.mark.parametrize("patterns", [["*", "grad:*"], ["norm:*", "norm:grad:*"]], ids=str)
+SOME = [
+    ["*", "grad:*"],
+    ["norm:*", "norm:grad:*"],
+    ["mean:*", "max:grad:*", "norm:state:*", "norm:new:*", "zeros:*", "nan:grad:*", "min:*"],
+]
+
+
+@pytest.mark.usefixtures("cut")
+@pytest.mark.parametrize("patterns", SOME, ids=str)
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
 def test_networks_have_the_same_bits(make: Any, patterns: list[str]) -> None:
     rng = np.random.default_rng(0)
@@ -211,6 +226,71 @@ def test_networks_have_the_same_bits(make: Any, patterns: list[str]) -> None:
         found.append(([step(x, y).item() for _ in range(3)], model.state_dict()))
     assert found[0][0] == found[1][0]
     np.testing.assert_equal(found[0][1], found[1][1])
+
+
+@pytest.mark.usefixtures("cut")
+@pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
+def test_statistics_are_those_of_the_arrays(make: Any) -> None:
+    model = make()
+    x = np.random.default_rng(0).normal(size=NETWORKS[make]).astype(np.float32)
+
+    @limpid.compile
+    def step(x: Any) -> Any:
+        model.zero_grad()
+        loss = limpid.mean(model(x) ** 2)
+        loss.backward()
+        return loss
+
+    step(x)
+    names = ["*", "grad:*", "state:*"]
+    step.probe(*names, *(f"{statistic}:{name}" for statistic in STATISTICS for name in names))
+    step(x)
+    found = step.probed
+    arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+    for name, array in arrays.items():
+        for statistic, of in STATISTICS.items():
+            expected = of(array)
+            assert found[f"{statistic}:{name}"] == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    assert len(found) == len(arrays) * (1 + len(STATISTICS)) > 50
+
+
+@needs_native
+def test_norms_are_computed_where_the_arrays_are_read_anyway() -> None:
+    model = perceptron()
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    @limpid.compile(probe="norm:grad:*")
+    def step(x: Any) -> None:
+        optimizer.zero_grad()
+        limpid.mean(model(x) ** 2).backward()
+        optimizer.step()
+
+    step(np.ones((32, 20), np.float32))
+    assert len(step.probed) == sum(map(_squares, stages(step))) == 6
+    assert sum(_squares(s) > 0 and len(s.values) > 2 * _squares(s) for s in stages(step)) >= 5
+
+
+def stages(step: limpid.Step) -> list[Any]:
+    """The nests of what runs."""
+    recording = step.latest()
+    executor = recording.executor if recording.watch is None else recording.watch._probed.executor
+    return [stage for stage in executor.native.schedule.stages if stage.kind == "nest"]
+
+
+def _squares(stage: Any) -> int:
+    return sum(value.params.get("function") == "squares" for value in stage.values)
+
+
+def test_what_calls_found_stays() -> None:
+    run = Run(probe=["fc1", "grad:fc2.bias", "norm:grad:*"])
+    found, copies = [], []
+    for n in range(3):
+        run.step(X + n, Y)
+        found.append(run.step.probed)
+        copies.append({name: np.array(value) for name, value in run.step.probed.items()})
+    for probed, copy in zip(found, copies, strict=True):
+        np.testing.assert_equal(probed, copy)
+    assert len({probed["norm:grad:fc1.weight"] for probed in found}) == 3
 
 
 def test_every_name_can_be_probed() -> None:

@@ -161,3 +161,23 @@ def test_tensors_made_inside_are_constants() -> None:
 
     before, after = limpid.record(g, np.ones(3, np.float32))(np.full(3, 5, np.float32))
     assert (before.tolist(), after.tolist()) == ([5, 5, 5], [10, 10, 10])
+
+
+@pytest.mark.parametrize("derivative", ["reverse", "forward"])
+def test_what_a_rule_casts_belongs_to_the_derivative(derivative: str) -> None:
+    """A truth times a float: the rule needs the truth as a float."""
+
+    def masked(x: limpid.Tensor) -> limpid.Tensor:
+        return limpid.sum((x > 0.1) * x)
+
+    def function(x: limpid.Tensor) -> limpid.Tensor:
+        if derivative == "reverse":
+            return limpid.grad(masked)(x)
+        return limpid.jvp(masked, (x,), (limpid.ones_like(x),))[1]
+
+    nodes = limpid.record(function, np.ones(3)).graph.nodes
+    casts = [node for node in nodes if node.op.name == "cast"]
+    assert casts
+    for node in casts:
+        assert node.origin is not None
+        assert (node.origin.node.op.name, node.origin.role) == ("multiply", "local")

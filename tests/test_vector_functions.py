@@ -17,13 +17,12 @@ from limpid.compiler.emission.code import SCALARS, Code
 from limpid.compiler.emission.functions import apply
 from limpid.compiler.emission.nests import can_emit
 from limpid.compiler.machine.loading import address, load
-from limpid.compiler.machine.target import native_target
 from limpid.compiler.program.tracing import trace
 from limpid.compiler.program.values import Value, evaluate
 from limpid.compiler.runtime.native import Native
+from tests.native import HOST, needs_native
 
-HOST = native_target()
-pytestmark = pytest.mark.skipif(HOST is None, reason="LIMPID_NATIVE=0, or no llvmlite")
+pytestmark = needs_native
 
 STATED = {  # ulp, float32 and float64
     "exp": (1.1, 1.1), "exp2": (0.9, 0.9), "expm1": (1.6, 2.2), "tanh": (2.6, 2.7),
@@ -56,7 +55,7 @@ def native(name: str, dtype: str, width: int, operands: int = 1) -> Any:
     """A function of arrays that applies one function to vectors of so many lanes."""
     assert HOST is not None
     kind, code = np.dtype(dtype), Code(width)
-    scalar, vector = SCALARS[dtype], code.type_of(kind)
+    scalar, vector = SCALARS[kind], code.type_of(kind)
     given = []
     for n in range(operands):
         place = code.make(f"getelementptr {scalar}, ptr %x{n}, i64 %i")

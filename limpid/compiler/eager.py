@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from limpid.compiler.contraction.contract import contract
+from limpid.compiler.runtime.single import contract, multiply
 from limpid.ops import native
 
 native.provider = contract
+native.multiplier = multiply

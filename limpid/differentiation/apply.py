@@ -193,44 +193,49 @@ def unrecorded(op: Any, operands: tuple[Any, ...], y: Any) -> Any:
 
 def record(op: Any, operands: tuple[Any, ...], params: Params) -> Any:
     """Recording: a node without values, from the shape rule."""
-    recorder = context.state.recorder
+    state = context.state
+    recorder = state.recorder
+    current = recorder.current
     inputs: list[Any] = []
     indices: list[int] = []
     specs: list[Any] = []
-    needed = 0
-    for i, x in enumerate(operands):
+    needed, bit = 0, 1
+    for x in operands:
         if isinstance(x, Tensor):
-            x = recorder.current(x)
-            node = x.node
+            x = current(x)
+            node, spec = x.node, x.spec
             inputs.append(x.value if node is None else node)
             indices.append(0 if node is None else x.index)
-            specs.append(x.spec)
-            if x.requires_grad:
-                needed |= 1 << i
+            specs.append(spec)
+            if node is not None and node.requires_grad:
+                if len(node.outputs) == 1 or spec.dtype.kind == "float":
+                    needed |= bit
         else:
             value = _recorded_constant(op, operands, params, x)
             inputs.append(value)
             indices.append(0)
             specs.append(spec_or_number(value))
+        bit += bit
     try:
         outputs = op.specs(specs, params)
     except Exception as error:
         explain_failure(op, operands, params, error)
-    differentiable = bool(needed & op.differentiable) and context.state.grad_enabled
+    differentiable = bool(needed & op.differentiable) and state.grad_enabled
     node = Node(
         op,
         tuple(inputs),
         tuple(indices),
         params,
         outputs,
-        context.state.scope,
-        context.state.origin,
-        context.state.origin_source or capture(),
+        state.scope,
+        state.origin,
+        state.origin_source or capture(2),
         differentiable,
     )
     recorder.note(node)
-    made = tuple(Tensor(node, i, None) for i in range(len(outputs)))
-    return made if op.outputs != 1 else made[0]
+    if op.outputs == 1:
+        return Tensor(node, 0, None)
+    return tuple([Tensor(node, i, None) for i in range(len(outputs))])
 
 
 def _recorded_constant(op: Any, operands: tuple[Any, ...], params: Params, x: Any) -> Any:

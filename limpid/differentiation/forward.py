@@ -51,10 +51,12 @@ def _push(node: Node, known: Mapping[Node, Any], recording: bool) -> Any:
                 dxs[i] = dx
     if not dxs:
         return None
-    values = saved_tensors(node) if recording else saved_values(node)
     if recording:
         context.state.scope, context.state.origin_source = node.scope, node.source
+        values = saved_tensors(node)
         context.state.origin = Origin(node, min(dxs), "edge")
+    else:
+        values = saved_values(node)
     if op.jvp_all is not None:
         total = op.jvp_all(dxs, values[1], *values[0], **node.params)
     else:

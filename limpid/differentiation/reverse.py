@@ -164,7 +164,9 @@ def _pull(
         if passed is not None:
             parent, index = node.inputs[i], node.indices[i]
             spec = parent.outputs[index]
-            if passed.shape != spec.shape or passed.dtype is not spec.dtype.storage:
+            dtype = passed.dtype  # of a tensor a DType, of an array NumPy's
+            same = dtype is spec.dtype or dtype is spec.dtype.storage
+            if not same or passed.shape != spec.shape:
                 passed = fit(passed, spec, op)
             _accumulate(gradients, parent, index, passed)
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from limpid.errors import FreedError, OverwrittenError
+from limpid.graph.context import context
 from limpid.graph.dtype import as_dtype
-from limpid.graph.node import Freed, Leaf, Node, Spec
+from limpid.graph.node import Freed, Leaf, Node, Origin, Spec
 from limpid.graph.registry import operations
 from limpid.graph.source import describe
 from limpid.tensor import Tensor
@@ -40,7 +41,7 @@ def saved_values(node: Node) -> tuple[list[Any], Any]:
 
 
 def saved_tensors(node: Node) -> tuple[list[Any], Any]:
-    """The same as tensors that belong to the graph, so that rules record."""
+    """The same as tensors that belong to the graph, so that rules record. May set the origin."""
     if node.saved is None:  # recorded without values
         operands = [
             Tensor(x, i, None) if type(x) is Node else x
@@ -74,13 +75,15 @@ def _promoted(node: Node, operands: list[Any]) -> list[Any]:
     dtype = node.outputs[0].dtype
     if op.numeric not in ("same", "float") or dtype.kind != "float":
         return operands
-    masks = op.masks(len(operands))
-    return [
-        x
-        if mask or not hasattr(x, "dtype") or as_dtype(x.dtype).kind == "float"
-        else operations["astype"](x, dtype)
-        for x, mask in zip(operands, masks, strict=True)
-    ]
+    for i, (x, k) in enumerate(zip(node.inputs, node.indices, strict=True)):
+        if type(x) is Node:
+            kind = x.outputs[k].dtype.kind
+        else:
+            kind = as_dtype(x.dtype).kind if hasattr(x, "dtype") else "float"
+        if kind != "float" and not op.masks(len(operands))[i]:
+            context.state.origin = Origin(node, i, "local")
+            operands[i] = operations["astype"](operands[i], dtype)
+    return operands
 
 
 def checked(node: Node) -> tuple[Any, ...]:

@@ -105,8 +105,11 @@ def _pass(
     }
     wanted = [*values, *(r for r in totals.values() if is_reference(r))]
     probes = [Probe(str(n), "", reference) for n, reference in enumerate(wanted)]
-    _, _, found = ProbedGraph(recording.graph, recording.idle, probes).run(inputs, state)
-    numbers: dict[Any, Any] = dict(zip(wanted, map(np.asarray, found), strict=True))
+    graph = ProbedGraph(recording.graph, recording.idle, probes)
+    found = graph.named(graph.run(inputs, state)[2])
+    numbers: dict[Any, Any] = {
+        reference: np.asarray(found[str(n)]) for n, reference in enumerate(wanted)
+    }
     arrived = {
         place: np.asarray(numbers[r] if is_reference(r) else r) for place, r in totals.items()
     }

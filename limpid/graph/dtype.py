@@ -129,6 +129,8 @@ def result_type(operands: Iterable[Any], *, float_only: bool = False) -> DType:
     floats = [d for d in strong if d.kind == "float"]
     weak_float = any(isinstance(w, float) for w in weak)
     if floats:
+        if all(d is floats[0] for d in floats):
+            return floats[0]
         return dtype_of(np.result_type(*(d.storage for d in floats)))
     if weak_float or float_only:
         return _default_float

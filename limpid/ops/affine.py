@@ -15,6 +15,8 @@ from limpid.graph.context import context, link_cut
 from limpid.graph.dtype import as_dtype, dtype_of, result_type
 from limpid.graph.node import NO_PARAMS, Node, Spec
 from limpid.graph.source import capture
+from limpid.ops.contract import matmul
+from limpid.ops.native import multiply
 from limpid.ops.windows.contraction import lower_labelled
 from limpid.tensor import Tensor
 
@@ -30,7 +32,7 @@ def _forward(x: Any, weight: Any, bias: Any) -> Any:
     if x.ndim != 2 or x.shape[1:] != weight.shape[1:] or bias.shape != weight.shape[:1]:
         _check(x, weight, bias)
         return _forward(_rows(x), weight, bias).reshape((*x.shape[:-1], weight.shape[0]))
-    y = x @ weight.T  # (m, in) · (in, out)
+    y = multiply(x, weight.T)  # (m, in) · (in, out)
     y += bias
     return y
 
@@ -123,13 +125,13 @@ linear: Primitive = general(
     "linear",
     _forward,
     vjp=[
-        lambda g, y, x, weight, bias: g @ weight,  # (…, out) · (out, in)
-        lambda g, y, x, weight, bias: _rows(g).mT @ _rows(x),  # (out, m) · (m, in)
+        lambda g, y, x, weight, bias: matmul(g, weight),  # (…, out) · (out, in)
+        lambda g, y, x, weight, bias: matmul(_rows(g).mT, _rows(x)),  # (out, m) · (m, in)
         Local(1),
     ],
     jvp=[
-        lambda dx, y, x, weight, bias: dx @ weight.mT,
-        lambda dweight, y, x, weight, bias: x @ dweight.mT,
+        lambda dx, y, x, weight, bias: matmul(dx, weight.mT),
+        lambda dweight, y, x, weight, bias: matmul(x, dweight.mT),
         None,
     ],
     shape=_shape,

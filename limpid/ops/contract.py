@@ -20,6 +20,7 @@ from limpid.differentiation.relation import Relation, einsum_relation
 from limpid.errors import ShapeError
 from limpid.graph.dtype import WEAK, as_dtype, result_type
 from limpid.graph.node import Spec
+from limpid.ops.native import multiply
 from limpid.ops.windows.contraction import lower_labelled
 from limpid.tensor import Tensor, to_array
 
@@ -86,8 +87,8 @@ def _product(a: Any, b: Any) -> Any:
     if type(b) is ndarray and type(a) is ndarray and b.ndim == 2 < a.ndim:
         k, n = b.shape
         if a.shape[-1] == k and a.flags.c_contiguous:
-            return np.matmul(_rows(a), b).reshape(*a.shape[:-1], n)
-    return np.matmul(a, b)
+            return multiply(_rows(a), b).reshape(*a.shape[:-1], n)
+    return multiply(a, b)
 
 
 def _for_left(g: Any, a: Any, b: Any) -> Any:
@@ -175,7 +176,7 @@ class Plan:
             y = np.asarray(y)  # a scalar where nothing is left
         else:
             a = a.reshape(*batch, prod(rows), prod(inner))
-            y = np.matmul(a, b.reshape(*batch, prod(inner), prod(columns)))
+            y = multiply(a, b.reshape(*batch, prod(inner), prod(columns)))
             y = y.reshape(*batch, *rows, *columns)
         return y.transpose(self.order)
 

@@ -71,7 +71,8 @@ def _deviations(x: Array, axis: Axes) -> tuple[Array, Array, Array]:
     if np.any(average * average > FAR * var):
         rest = mean(deviation, axis=axis, keepdims=True)
         deviation -= rest
-        average, var = average + rest, sum_products(deviation, deviation, axis) / count
+        average = np.where(np.isnan(rest), average, average + rest)  # it may be infinite
+        var = sum_products(deviation, deviation, axis) / count
     return deviation, np.asarray(average), np.asarray(var)
 
 

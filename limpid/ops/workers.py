@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -37,13 +38,16 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def run_parts(parts: Sequence[Callable[[], Any]]) -> None:
-    """Run all parts, several at once. An error is raised when all have ended."""
+def run_parts(parts: Sequence[Callable[[], Any]], blas: bool = True) -> None:
+    """Run all parts, several at once. An error is raised when all have ended.
+
+    blas  whether any of them may call BLAS
+    """
     if getattr(_busy, "now", False):
         for part in parts:
             part()
         return
-    with _blas().limit(limits=1, user_api="blas"):
+    with _blas().limit(limits=1, user_api="blas") if blas else nullcontext():
         if len(parts) == 1 or thread_count() == 1:
             _work(parts)
             return

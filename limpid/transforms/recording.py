@@ -117,7 +117,7 @@ class Recorder:
     def current(self, tensor: Tensor) -> Tensor:
         """What a tensor stands for in this recording, at this point of the program."""
         node = tensor.node
-        if node is None:
+        if node is None or (tensor._value is None and node in self.own):
             return tensor
         if node in self.now and tensor._value is not None:
             return self.now[node]  # the user's slot, perhaps assigned to in this recording

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from limpid.compiler.contraction.borders import Piece, pieces
-from limpid.compiler.contraction.kernelcall import KernelCall, kernel_call
+from limpid.compiler.contraction.kernelcall import KernelCall, dot_call, kernel_call
 from limpid.compiler.contraction.lanes import MOVED, Choice, Order, choose, work
 from limpid.compiler.contraction.product import TYPES, product_module
 from limpid.compiler.machine.loading import address, load
@@ -24,17 +24,15 @@ from limpid.ops.windows.parts import PARTS, Groups, Part, grouped, places
 from limpid.ops.windows.region import Layout, Slices, scratch
 
 LARGE = 1 << 20  # multiply-adds from which on several threads share the work
+FLOATS = tuple(map(np.dtype, TYPES))
 BLOCK = 1 << 20  # bytes of an operand that is padded at once
 
 
 def contract(contraction: Contraction, left: Array, right: Array, out: Array) -> bool:
     """Write a contraction to `out` and return True; False where there is no native way."""
-    dtype = out.dtype
-    if dtype.name not in TYPES or left.dtype != dtype or right.dtype != dtype:
+    if not (left.dtype == right.dtype == out.dtype and out.dtype in FLOATS):
         return False
-    if native_target() is None:
-        return False
-    plan = _plan(contraction, left.strides, right.strides, out.strides, dtype.name)
+    plan = _plan(contraction, left.strides, right.strides, out.strides, out.dtype)
     if plan is None:
         return False
     plan.run(left, right, out)
@@ -62,7 +60,7 @@ class Plan(NamedTuple):
         a, b = (right, left) if choice.swapped else (left, right)
         b = b if choice.order is None else _ordered(b, choice.order)
         c = out if choice.out is None else _memory(out, choice.out)
-        self.groups.run(lambda group, into: self._group(group, a, b, into), c)
+        self.groups.run(lambda group, into: self._group(group, a, b, into), c, blas=False)
         if c is not out:
             written = self.groups.places
             out[written] = c[written]
@@ -118,22 +116,24 @@ def _kernel(depth: int, dtype: str) -> Kernel:
 
 @lru_cache(maxsize=512)
 def _plan(
-    contraction: Contraction, left: Order, right: Order, out: Order, dtype: str
+    contraction: Contraction, left: Order, right: Order, out: Order, given: np.dtype[Any]
 ) -> Plan | None:
-    target = native_target()
-    assert target is not None
-    size = np.dtype(dtype).itemsize
-    layouts = [(left, size), (right, size), (out, size)]
+    target, dtype = native_target(), given.name
+    if target is None:
+        return None
+    layouts = [(strides, given.itemsize) for strides in (left, right, out)]
     choice = choose(contraction, layouts, target.lanes(dtype), target.rows)
     if choice is None:
         return None
-    return Planner(contraction, choice, choice.layouts(contraction, layouts), target, dtype).plan()
+    planner = Planner(contraction, choice, choice.layouts(contraction, layouts), target, dtype)
+    return Plan(choice, _kernel(planner.depth, dtype), planner.groups())
 
 
 class Planner:
     """Puts the calls of one contraction together.
 
     copies  whether operands may be copied where they are padded
+    step    bytes from panel to panel, where B lies in panels
     """
 
     def __init__(
@@ -144,11 +144,14 @@ class Planner:
         target: Target,
         dtype: str,
         copies: bool = True,
+        step: int | None = None,
     ):
+        self.step = step
         self.contraction, self.choice, self.layouts = contraction, choice, layouts
         self.target, self.dtype = target, dtype
         self.cut = _is_padded(contraction) and (not copies or self._cuts_borders())
-        self.depth = max(1, sum(i.role == REDUCTION for i in contraction.indices))
+        reductions = sum(i.role == REDUCTION for i in contraction.indices)
+        self.depth = max(1, reductions - choice.sums)
 
     def _cuts_borders(self) -> bool:
         """Whether pieces without padding take less time than a padded copy."""
@@ -160,16 +163,15 @@ class Planner:
         whole = work(self.contraction, self.choice, width, rows)
         return apart < whole + MOVED * _read(self.contraction)
 
-    def plan(self) -> Plan:
-        """All calls."""
+    def groups(self) -> Groups:
+        """All calls, in groups that can run at once."""
         count = PARTS if self.contraction.multiply_adds() >= LARGE else 1
         found = grouped(self.contraction, self._limit(), _read, count, self.choice.lane)
-        made = [self._group(parts) for parts in found.groups]
-        return Plan(self.choice, _kernel(self.depth, self.dtype), found._replace(groups=made))
+        return found._replace(groups=[self.group(parts) for parts in found.groups])
 
     def whole(self, adds: bool = False) -> Batch | tuple[KernelCall, ...]:
         """All calls one after the other."""
-        return self._group([Part(self.contraction, adds)])
+        return self.group([Part(self.contraction, adds)])
 
     def _limit(self) -> float:
         """How many elements of the left operand a part may read."""
@@ -180,7 +182,7 @@ class Planner:
             limit = min(limit, ceil(_read(self.contraction) / PARTS))
         return limit
 
-    def _group(self, group: list[Part]) -> Batch | tuple[KernelCall, ...]:
+    def group(self, group: list[Part]) -> Batch | tuple[KernelCall, ...]:
         calls, zeros = [], []
         for part, adds in group:
             for piece in self._pieces(part):
@@ -198,7 +200,11 @@ class Planner:
         return [Piece(part, False)] if found is None else found
 
     def _call(self, part: Contraction, add: bool) -> KernelCall:
-        return kernel_call(part, self.choice, self.layouts, self.target.rows, add, self.depth)
+        if self.choice.sums:
+            size = np.dtype(self.dtype).itemsize
+            return dot_call(part, self.choice, self.layouts, add, self.depth, size)
+        target, step = self.target, self.step or self.target.width * self.target.vectors
+        return kernel_call(part, self.choice, self.layouts, target.rows, add, self.depth, step)
 
     def _entry(self, found: KernelCall) -> tuple[int, ...]:
         """Offsets of where all indices are 0, and the address of the spec."""
@@ -206,6 +212,12 @@ class Planner:
             sum((i.start + f.start) * stride for i, f, stride in zip(r.inside, r.first, strides))
             for r, (strides, _) in zip((found.a, found.b, found.c), self.layouts)
         ]
+        if self.step is not None:  # a part begins with a whole panel
+            _, access, _ = self.choice.accesses(self.contraction)
+            (axis,) = [n for n, a in enumerate(access) if self.choice.lane in dict(a.terms)]
+            start = found.b.inside[axis].start
+            lanes = self.target.lanes(self.dtype) * self.target.vectors
+            offsets[1] += start // lanes * self.step - start * self.layouts[1][0][axis]
         return (*offsets, address(found.spec))
 
 

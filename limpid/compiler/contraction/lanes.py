@@ -2,7 +2,7 @@
 
 The kernel wants lanes side by side in one operand, B, and in the output, C; the other operand, A,
 may lie as it likes. An array that has the lanes apart is copied into another order first: weights
-nearly always, images hardly ever.
+nearly always, images hardly ever. Or lanes are terms of the sum, side by side in both operands.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from math import ceil, inf, prod
 from types import MappingProxyType
 from typing import NamedTuple
 
+from limpid.compiler.contraction.dots import SIDE
 from limpid.compiler.contraction.product import OUTERS
 from limpid.ops.windows.contraction import Access, Contraction, reads
 from limpid.ops.windows.region import Layout
@@ -20,7 +21,8 @@ Order = tuple[int, ...]
 
 MOVED = 100  # how many multiply-adds take as long as moving one element
 WINDOWED = 1.15  # how much more lanes along windows cost: what follows is done in odd strides
-TURNED = 4  # what an output in another than row-major order costs, for each element
+THIN = 2.5  # the same for lanes that are terms of the sum: loops do as well with single columns
+PUT_TOGETHER = 300  # what it costs to add up the lanes of a sum, in multiply-adds
 WASTE = 6  # a kernel that would do so many times the work is not used
 
 
@@ -31,6 +33,7 @@ class Choice(NamedTuple):
     swapped: bool  # whether B is the left operand
     order: Order | None  # of B's axes, slowest first; None where it is used as it lies
     out: Order | None  # of the output's axes
+    sums: bool = False  # whether lanes are terms of the sum
 
     def accesses(self, part: Contraction) -> tuple[Access, Access, Access]:
         """How A, B and C are addressed."""
@@ -53,28 +56,35 @@ def choose(
     width: int,
     rows: int,
     moved: float = MOVED,
-    free: bool = False,
+    written: float = MOVED,
     chunks: Mapping[str, int] = MappingProxyType({}),
     steady: Sequence[bool] = (False, False),
+    sums: bool = False,
 ) -> Choice | None:
     """The index that costs least as lanes; None if the kernel would waste too much.
 
     width  lanes of a vector
     rows   rows of a tile
-    moved  how many multiply-adds take as long as moving one element
-    free   whether the output can lie in any order, at no cost
+    moved  how many multiply-adds take as long as moving one element of an operand
+    written  as many for an element of the output that does not lie as it should
     chunks how far an index runs at once that is cut
     steady whether left and right are the same again and again, so that their copies cost nothing
+    sums   whether lanes may be terms of the sum
     """
     best, least = None, inf
     for index in contraction.indices:
         choice = along(contraction, layouts, index.name)
-        if choice is None:
+        if choice is None or choice.sums > sums:
             continue
         of_b = 0 if steady[0 if choice.swapped else 1] else moved
-        cost = _cost(contraction, choice, width, rows, of_b, TURNED if free else moved)
+        cost = _cost(contraction, choice, width, rows, of_b, written)
         if index.name in chunks:
             cost *= _filled(chunks[index.name], width)
+        if choice.sums:
+            if cost > THIN * contraction.multiply_adds():
+                continue
+            times = prod(ceil(contraction.extent(name) / n) for name, n in chunks.items())
+            cost += times * PUT_TOGETHER * prod(axis.extent for axis in contraction.output)
         if cost < least:
             best, least = choice, cost
     return best
@@ -84,6 +94,10 @@ def along(contraction: Contraction, layouts: Sequence[Layout], name: str) -> Cho
     """An index as lanes, if it is in the output and in one operand and leads through memory."""
     assert contraction.right is not None
     in_left, in_right = (name in reads(a) for a in (contraction.left, contraction.right))
+    if in_left and in_right and name not in reads(contraction.output):
+        pairs = (contraction.left, layouts[0]), (contraction.right, layouts[1])
+        beside = all(_order_for(access, layout, name) is None for access, layout in pairs)
+        return Choice(name, False, None, None, sums=True) if beside else None
     if in_left == in_right or name not in reads(contraction.output):
         return None
     access, layout = (contraction.left, layouts[0]) if in_left else (contraction.right, layouts[1])
@@ -95,8 +109,8 @@ def along(contraction: Contraction, layouts: Sequence[Layout], name: str) -> Cho
 def _order_for(access: Access, layout: Layout, name: str) -> Order | None:
     """The order of axes that puts an index side by side; None if it is so, () if none does."""
     strides, size = layout
-    (axis,) = [n for n, a in enumerate(access) if name in dict(a.terms)]
-    if dict(access[axis].terms)[name] != 1:
+    axis, *more = [n for n, a in enumerate(access) if name in dict(a.terms)]
+    if more or dict(access[axis].terms)[name] != 1:
         return ()
     if strides[axis] == size:
         return None
@@ -127,6 +141,10 @@ def work(contraction: Contraction, choice: Choice, width: int, rows: int) -> flo
     extents = {i.name: i.extent for i in contraction.indices}
     a, b, c = choice.accesses(contraction)
     count = prod(extents[n] for n in (reads(a) & reads(c)) - reads(b))
+    if choice.sums:
+        columns = prod(extents[n] for n in (reads(b) & reads(c)) - reads(a))
+        sides = _filled(count, SIDE) * _filled(columns, SIDE)
+        return contraction.multiply_adds() * _filled(extents[choice.lane], width) * sides
     waste = _filled(extents[choice.lane], width) * _filled(count, rows)
     return contraction.multiply_adds() * waste
 

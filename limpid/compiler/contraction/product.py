@@ -11,8 +11,9 @@ in registers: for each k a row's number of A is spread over a vector and multipl
         3  table of A's row offsets in bytes
         4  table of C's row offsets
         5…      outermost sum: extent, step in A, step in B
-        8…      six outer loops, each: extent, step in A, step in B, step in C
-        32…     the loops of the sum, each: extent, step in A, step in B
+        8  step in B from the lanes of one tile to those of the next
+        9…      six outer loops, each: extent, step in A, step in B, step in C
+        33…     the loops of the sum, each: extent, step in A, step in B
 
     batch(A, B, C, entries, count)    that for many: offsets in A, B and C, and a spec, for each
 """
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 
 from limpid.compiler.machine.target import Target
 
-TILES, LANES, ADD, ROWS_A, ROWS_C, SPLIT, OUTER = 0, 1, 2, 3, 4, 5, 8
+TILES, LANES, ADD, ROWS_A, ROWS_C, SPLIT, STEP, OUTER = 0, 1, 2, 3, 4, 5, 8, 9
 OUTERS = 6
 SUM = OUTER + 4 * OUTERS
 TYPES = {"float32": "float", "float64": "double"}
@@ -40,25 +41,31 @@ def product_functions(target: Target, dtype: str, depth: int, suffix: str) -> tu
     scalar = TYPES[dtype]
     size = 4 if scalar == "float" else 8
     width = target.width // size
-    kinds = [("full", target.vectors, False), ("edge", target.vectors, True), ("narrow", 1, True)]
+    many = target.vectors
+    kinds = [("full", many, False, False), ("edge", many, True, False), ("narrow", 1, True, False),
+             ("apart", many, True, True)]  # fmt: skip
     tiles = [
-        _Tile(name, scalar, width, target.rows, vectors, masked, depth).text()
-        for name, vectors, masked in kinds
+        _Tile(name, scalar, width, target.rows, vectors, masked, apart, depth).text()
+        for name, vectors, masked, apart in kinds
     ]
     vector, kind = f"<{width} x {scalar}>", f"v{width}f{size * 8}"
     declared = [
+        "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
         f"declare {vector} @llvm.fma.{kind}({vector}, {vector}, {vector})",
         f"declare {vector} @llvm.masked.load.{kind}.p0(ptr, i32, <{width} x i1>, {vector})",
         f"declare void @llvm.masked.store.{kind}.p0({vector}, ptr, i32, <{width} x i1>)",
     ]
     text = "\n".join([*tiles, _driver(target.rows, width, target.vectors, size), BATCH])
-    for name in ("full", "edge", "narrow", "product", "batch"):
+    for name in ("full", "edge", "narrow", "apart", "product", "batch"):
         text = text.replace(f"@{name}(", f"@{name}{suffix}(")
     return declared, text
 
 
 class _Tile:
-    """One tile: its rows × vectors accumulators run through the loops of the sum."""
+    """One tile: its rows × vectors accumulators run through the loops of the sum.
+
+    apart  whether its vectors are the same lanes of several turns of the innermost outer loop
+    """
 
     def __init__(
         self,
@@ -68,10 +75,12 @@ class _Tile:
         rows: int,
         vectors: int,
         masked: bool,
+        apart: bool,
         depth: int,
     ):
         self.name, self.scalar, self.width = name, scalar, width
         self.rows, self.vectors, self.masked, self.depth = rows, vectors, masked, depth
+        self.apart = apart
         self.vector = f"<{width} x {scalar}>"
         self.bits = 32 if scalar == "float" else 64
         self.cells = [(i, j) for i in range(rows) for j in range(vectors)]
@@ -80,7 +89,7 @@ class _Tile:
         """The function."""
         head = (
             f"define internal void @{self.name}(ptr %A, ptr %B, ptr noalias %C, ptr %rowsA, "
-            "ptr %rowsC, ptr %sum, i64 %lanes, i1 %add) alwaysinline {"
+            "ptr %rowsC, ptr %sum, i64 %lanes, i1 %add, i64 %stepB, i64 %stepC) alwaysinline {"
         )
         body = [*self._entry(), *self._loops(), *self._stores(), "}"]
         return "\n".join([head, "entry:", *body])
@@ -96,17 +105,17 @@ class _Tile:
                 yield f"  %row{side}{i} = load i64, ptr %at.row{side}{i}"
             yield f"  %C{i} = getelementptr i8, ptr %C, i64 %rowC{i}"
         yield from self._masks()
-        yield "  br i1 %add, label %begin, label %start"
-        yield "begin:"
+        if self.apart:
+            for j in range(self.vectors):
+                yield f"  %farB{j} = mul i64 %stepB, {j}"
+                yield f"  %farC{j} = mul i64 %stepC, {j}"
+        yield "  br i1 %add, label %ask, label %start"
+        yield "ask:"  # for what will be added to
         for i, j in self.cells:
-            yield from self._load(f"old{i}.{j}", f"%C{i}", j)
+            yield self._place(f"near{i}.{j}", f"%C{i}", j, "C")
+            yield f"  call void @llvm.prefetch.p0(ptr %near{i}.{j}, i32 1, i32 3, i32 1)"
         yield "  br label %start"
         yield "start:"
-        for i, j in self.cells:
-            yield (
-                f"  %first{i}.{j} = phi {self.vector} [ zeroinitializer, %entry ], "
-                f"[ %old{i}.{j}, %begin ]"
-            )
         yield "  br label %loop0"
 
     def _masks(self) -> Iterator[str]:
@@ -121,12 +130,19 @@ class _Tile:
             f"<{self.width} x i32> zeroinitializer"
         )
         for j in range(self.vectors):
-            offset = ", ".join(f"i64 {j * self.width}" for _ in range(self.width))
+            first = 0 if self.apart else j * self.width
+            offset = ", ".join(f"i64 {first}" for _ in range(self.width))
             yield f"  %number{j} = add {kind} <{numbers}>, <{offset}>"
             yield f"  %mask{j} = icmp ult {kind} %number{j}, %all"
 
-    def _load(self, name: str, base: str, j: int) -> Iterator[str]:
-        yield f"  %at.{name} = getelementptr {self.scalar}, ptr {base}, i64 {j * self.width}"
+    def _place(self, name: str, base: str, j: int, side: str) -> str:
+        """Where vector j is, in B or in C."""
+        if self.apart:
+            return f"  %{name} = getelementptr i8, ptr {base}, i64 %far{side}{j}"
+        return f"  %{name} = getelementptr {self.scalar}, ptr {base}, i64 {j * self.width}"
+
+    def _load(self, name: str, base: str, j: int, side: str) -> Iterator[str]:
+        yield self._place(f"at.{name}", base, j, side)
         if self.masked:
             call = f"@llvm.masked.load.v{self.width}f{self.bits}.p0"
             yield (
@@ -146,7 +162,7 @@ class _Tile:
             for name, start in zip("ab", outer):
                 yield f"  %{name}{d} = phi ptr [ {start}, %{before} ], [ %next.{name}{d}, %end{d} ]"
             for i, j in self.cells:
-                start_value = f"%first{i}.{j}" if d == 0 else f"%sum{d - 1}.{i}.{j}"
+                start_value = "zeroinitializer" if d == 0 else f"%sum{d - 1}.{i}.{j}"
                 yield (
                     f"  %sum{d}.{i}.{j} = phi {self.vector} [ {start_value}, %{before} ], "
                     f"[ %new{i}.{j}, %end{d} ]"
@@ -164,10 +180,26 @@ class _Tile:
             after = f"end{d - 1}" if d else "done"
             yield f"  br i1 %more{d}, label %loop{d}, label %{after}"
         yield "done:"
+        yield from self._added()
+
+    def _added(self) -> Iterator[str]:
+        """What is stored: a block of a long sum is added to those before it, as a whole."""
+        yield "  br i1 %add, label %more, label %store"
+        yield "more:"
+        for i, j in self.cells:
+            yield from self._load(f"old{i}.{j}", f"%C{i}", j, "C")
+            yield f"  %both{i}.{j} = fadd {self.vector} %old{i}.{j}, %new{i}.{j}"
+        yield "  br label %store"
+        yield "store:"
+        for i, j in self.cells:
+            yield (
+                f"  %made{i}.{j} = phi {self.vector} [ %new{i}.{j}, %done ], "
+                f"[ %both{i}.{j}, %more ]"
+            )
 
     def _multiply(self, d: int) -> Iterator[str]:
         for j in range(self.vectors):
-            yield from self._load(f"lane{j}", f"%b{d}", j)
+            yield from self._load(f"lane{j}", f"%b{d}", j, "B")
         fma = f"@llvm.fma.v{self.width}f{self.bits}"
         zeros = f"<{self.width} x i32> zeroinitializer"
         for i in range(self.rows):
@@ -186,15 +218,15 @@ class _Tile:
     def _stores(self) -> Iterator[str]:
         for i, j in self.cells:
             place = f"%to{i}.{j}"
-            yield f"  {place} = getelementptr {self.scalar}, ptr %C{i}, i64 {j * self.width}"
+            yield self._place(place[1:], f"%C{i}", j, "C")
             if self.masked:
                 call = f"@llvm.masked.store.v{self.width}f{self.bits}.p0"
                 yield (
-                    f"  call void {call}({self.vector} %new{i}.{j}, ptr {place}, "
+                    f"  call void {call}({self.vector} %made{i}.{j}, ptr {place}, "
                     f"i32 {self.bits // 8}, <{self.width} x i1> %mask{j})"
                 )
             else:
-                yield f"  store {self.vector} %new{i}.{j}, ptr {place}, align {self.bits // 8}"
+                yield f"  store {self.vector} %made{i}.{j}, ptr {place}, align {self.bits // 8}"
         yield "  ret void"
 
 
@@ -209,6 +241,7 @@ def _driver(rows: int, width: int, vectors: int, size: int) -> str:
     read("tiles", TILES)
     read("lanes", LANES)
     read("adding", ADD)
+    read("step", STEP)
     read("tableA", ROWS_A)
     read("tableC", ROWS_C)
     lines += [
@@ -234,15 +267,32 @@ def _driver(rows: int, width: int, vectors: int, size: int) -> str:
             pointers[side] = f"%{side}.{name}"
         before = f"loop.{name}"
     a, b, c = (pointers[side] for side in "ABC")
+    last = f"o{OUTERS - 1}"
     lines += [
         "  %later = icmp ugt i64 %s, 0",
         "  %given = icmp ne i64 %adding, 0",
         "  %add = or i1 %later, %given",
-        "  br label %loop.j",
+        f"  %few = icmp ule i64 %lanes, {width}",
+        f"  %still = icmp eq i64 %stepA.{last}, 0",
+        f"  %turns = sub i64 %extent.{last}, %{last}",
+        f"  %several = icmp uge i64 %turns, {vectors}",
+        "  %likely = and i1 %few, %still",
+        "  %together = and i1 %likely, %several",
+        "  br i1 %together, label %loop.t, label %loop.j",
+        "loop.t:",
+        f"  %t = phi i64 [ 0, %{before} ], [ %next.t, %loop.t ]",
+        f"  %first.t = mul i64 %t, {rows}",
+        "  %ra.t = getelementptr i64, ptr %rowsA, i64 %first.t",
+        "  %rc.t = getelementptr i64, ptr %rowsC, i64 %first.t",
+        f"  call void @apart(ptr {a}, ptr {b}, ptr {c}, ptr %ra.t, ptr %rc.t, ptr %sum, "
+        f"i64 %lanes, i1 %add, i64 %stepB.{last}, i64 %stepC.{last})",
+        "  %next.t = add i64 %t, 1",
+        "  %more.t = icmp ult i64 %next.t, %tiles",
+        f"  br i1 %more.t, label %loop.t, label %end.{last}",
         "loop.j:",
         f"  %j = phi i64 [ 0, %{before} ], [ %next.j, %end.j ]",
+        f"  %b = phi ptr [ {b}, %{before} ], [ %next.b, %end.j ]",
         f"  %byte = mul i64 %j, {size}",
-        f"  %b = getelementptr i8, ptr {b}, i64 %byte",
         f"  %c = getelementptr i8, ptr {c}, i64 %byte",
         "  %left = sub i64 %lanes, %j",
         f"  %whole = icmp uge i64 %left, {width * vectors}",
@@ -261,7 +311,7 @@ def _driver(rows: int, width: int, vectors: int, size: int) -> str:
         lines += [
             f"do.{tile}:",
             f"  call void @{tile}(ptr {a}, ptr %b, ptr %c, ptr %ra, ptr %rc, ptr %sum, i64 %left, "
-            "i1 %add)",
+            "i1 %add, i64 0, i64 0)",
             "  br label %end.i",
         ]
     lines += [
@@ -270,6 +320,7 @@ def _driver(rows: int, width: int, vectors: int, size: int) -> str:
         "  %more.i = icmp ult i64 %next.i, %tiles",
         "  br i1 %more.i, label %loop.i, label %end.j",
         "end.j:",
+        "  %next.b = getelementptr i8, ptr %b, i64 %step",
         f"  %next.j = add i64 %j, {width * vectors}",
         "  %more.j = icmp ult i64 %next.j, %lanes",
         f"  br i1 %more.j, label %loop.j, label %end.o{OUTERS - 1}",
@@ -277,14 +328,17 @@ def _driver(rows: int, width: int, vectors: int, size: int) -> str:
     for n in reversed(range(len(levels))):
         name, _, sides = levels[n]
         lines.append(f"end.{name}:")
+        turns = "1"
+        if n == len(levels) - 1:
+            turns = "%turned"
+            lines.append(f"  {turns} = phi i64 [ {vectors}, %loop.t ], [ 1, %end.j ]")
         for side in sides:
-            lines.append(
-                f"  %next.{side}.{name} = getelementptr i8, ptr %{side}.{name}, "
-                f"i64 %step{side}.{name}"
-            )
+            far = f"%far.{side}.{name}"
+            lines.append(f"  {far} = mul i64 %step{side}.{name}, {turns}")
+            lines.append(f"  %next.{side}.{name} = getelementptr i8, ptr %{side}.{name}, i64 {far}")
         after = f"end.{levels[n - 1][0]}" if n else "done"
         lines += [
-            f"  %next.{name} = add i64 %{name}, 1",
+            f"  %next.{name} = add i64 %{name}, {turns}",
             f"  %more.{name} = icmp ult i64 %next.{name}, %extent.{name}",
             f"  br i1 %more.{name}, label %loop.{name}, label %{after}",
         ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from limpid.compiler.emission.code import Code, memory_type
+
+NEAR = 4  # steps up to which elements are picked from what lies side by side
 
 
 class Extent(NamedTuple):
@@ -114,16 +116,17 @@ class Access:
 
     def load(self) -> str:
         """The vector of elements here; truths as such."""
-        if self.step not in (0, 1):
+        near = 1 < self.step <= NEAR and self.code.width > 1
+        if self.step not in (0, 1) and not near:
             return self.gather(self._steps())
-        x = self._load()
+        x = self._spaced() if near else self._load()
         if self.dtype.kind != "b":
             return x
         return self.code.make(f"icmp ne {self.vector} {x}, zeroinitializer")
 
     def _load(self) -> str:
         code = self.code
-        if self.step == 0:
+        if self.step == 0 and (code.width > 1 or self.mask is not None):
             return code.spread(self.scalar, code.make(f"load {self.scalar}, ptr {self.pointer}"))
         place = self._place()
         if self.mask is None:
@@ -133,6 +136,29 @@ class Access:
             ("i32", str(self.align)), (code.vector("i1"), self.mask),
             (self.vector, "zeroinitializer"),
         )  # fmt: skip
+
+    def _spaced(self) -> str:
+        """Elements a few steps apart, from a longer vector without what lies between them."""
+        code, many = self.code, self.code.width
+        wide, zeros = many * self.step, f"{code.vector('i1')} zeroinitializer"
+        mask = self.mask or f"<{', '.join(['i1 true'] * many)}>"
+        numbers = [n // self.step if n % self.step == 0 else many for n in range(wide)]
+        there = self._chosen(code.vector("i1"), mask, zeros, numbers)
+        far = self.start if self.start == "0" else code.make(f"mul i64 {self.start}, {self.step}")
+        place = code.make(f"getelementptr {self.scalar}, ptr {self.pointer}, i64 {far}")
+        kind = f"<{wide} x {self.scalar}>"
+        suffix = self._suffix().replace(f"v{many}", f"v{wide}", 1)
+        x = code.call(
+            f"llvm.masked.load.{suffix}.p0", kind, ("ptr", place), ("i32", str(self.align)),
+            (f"<{wide} x i1>", there), (kind, "zeroinitializer"),
+        )  # fmt: skip
+        return self._chosen(kind, x, f"{kind} poison", range(0, wide, self.step))
+
+    def _chosen(self, kind: str, x: str, other: str, lanes: Iterable[int]) -> str:
+        """Lanes of two vectors, those of the second counted on from those of the first."""
+        numbers = [f"i32 {n}" for n in lanes]
+        mask = f"<{len(numbers)} x i32> <{', '.join(numbers)}>"
+        return self.code.make(f"shufflevector {kind} {x}, {other}, {mask}")
 
     def store(self, x: str) -> None:
         """Write the vector here."""
@@ -164,6 +190,8 @@ class Access:
         return Access(self.code, at, self.dtype, self.step, self.start, self.mask)
 
     def _place(self) -> str:
+        if self.start == "0":
+            return self.pointer
         return self.code.make(f"getelementptr {self.scalar}, ptr {self.pointer}, i64 {self.start}")
 
     def _suffix(self) -> str:

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-SCALARS = {
+_NAMES = {
     "float32": "float", "float64": "double", "bool": "i1", "int8": "i8", "uint8": "i8",
     "int16": "i16", "uint16": "i16", "int32": "i32", "uint32": "i32", "int64": "i64",
     "uint64": "i64",
 }  # fmt: skip
-SHORT = {"float32": "f32", "float64": "f64"}
+SCALARS: dict[Any, str] = {np.dtype(name): scalar for name, scalar in _NAMES.items()}
+SHORT: dict[Any, str] = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
 
 
 def memory_type(dtype: np.dtype[Any]) -> str:
     """An element as it lies in memory: a truth takes a byte."""
-    return "i8" if dtype.kind == "b" else SCALARS[dtype.name]
+    return "i8" if dtype.kind == "b" else SCALARS[dtype]
 
 
 class Code:
@@ -68,7 +69,7 @@ class Code:
 
     def type_of(self, dtype: np.dtype[Any]) -> str:
         """The type of a vector of such elements."""
-        return self.vector(SCALARS[dtype.name])
+        return self.vector(SCALARS[dtype])
 
     def spread(self, scalar: str, value: str) -> str:
         """One number in all lanes."""
@@ -79,7 +80,7 @@ class Code:
 
     def constant(self, dtype: np.dtype[Any], value: Any) -> str:
         """A known number in all lanes."""
-        scalar = SCALARS[dtype.name]
+        scalar = SCALARS[dtype]
         return f"<{', '.join([f'{scalar} {literal(dtype, value)}'] * self.width)}>"
 
     def lanes(self, step: int) -> str:
@@ -103,7 +104,7 @@ class Code:
 
     def lowest(self, dtype: np.dtype[Any], x: str) -> str:
         """The first lane as a vector of one: by way of a scalar, since LLVM errs with shuffles."""
-        scalar = SCALARS[dtype.name]
+        scalar = SCALARS[dtype]
         one = self.make(f"extractelement {self.type_of(dtype)} {x}, i32 0")
         return self.make(f"bitcast {scalar} {one} to <1 x {scalar}>")
 
@@ -117,7 +118,7 @@ class Code:
     def intrinsic(self, name: str, dtype: np.dtype[Any], *values: str) -> str:
         """LLVM's function of vectors of floats."""
         kind = self.type_of(dtype)
-        suffix = f"v{self.width}{SHORT[dtype.name]}"
+        suffix = f"v{self.width}{SHORT[dtype]}"
         return self.call(f"llvm.{name}.{suffix}", kind, *((kind, v) for v in values))
 
 

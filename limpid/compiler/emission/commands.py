@@ -85,7 +85,7 @@ def contract_command(suffix: str) -> str:
 
 def store_command(dtype: np.dtype[Any], number: Any) -> tuple[str, str]:
     """The name and text of `name(table, items)`: C, and how many elements become the number."""
-    kind = "i8" if dtype.kind == "b" else SCALARS[dtype.name]
+    kind = "i8" if dtype.kind == "b" else SCALARS[dtype]
     text = str(int(number)) if dtype.kind == "b" else literal(dtype, number)
     name = f"store.{dtype.name}.{text}".replace("-", "minus")
     return (

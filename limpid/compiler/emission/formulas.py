@@ -225,7 +225,7 @@ def _defined(
     code = Code(width)
     names = [f"%x{n}" for n in range(count)]
     result = formula(*(Number(code, dtype, x) for x in names))
-    symbol, kind = f"limpid.{name}.v{width}{SHORT[dtype.name]}", code.type_of(dtype)
+    symbol, kind = f"limpid.{name}.v{width}{SHORT[dtype]}", code.type_of(dtype)
     head = f"define internal {kind} @{symbol}({', '.join(f'{kind} {x}' for x in names)}) {{"
     lines = [head, "entry:", *code.lines, f"  ret {kind} {result.name}", "}"]
     return symbol, frozenset({*code.declared, "\n".join(lines)})
@@ -233,7 +233,7 @@ def _defined(
 
 def by_lane(x: Number, symbol: str, beyond: Number, y: Number) -> Number:
     """y, but a function of the C library of x in lanes that are `beyond`, where there are any."""
-    code, scalar = x.code, SCALARS[x.dtype.name]
+    code, scalar = x.code, SCALARS[x.dtype]
     name = f"{symbol}f" if scalar == "float" else symbol
     code.declared.add(f"declare {scalar} @{name}({scalar})")
     start, loop, done = code.fresh("near"), code.fresh("far"), code.fresh("done")

@@ -44,7 +44,7 @@ def apply(code: Code, function: str, dtype: np.dtype[Any], operands: list[str]) 
 
 def known(function: str, dtype: np.dtype[Any]) -> bool:
     """Whether there is code for a function of elements of this type."""
-    if dtype.name not in SCALARS:
+    if dtype not in SCALARS:
         return False
     return function in ("cast", "view", "where") or (function, dtype.kind) in FUNCTIONS
 
@@ -64,7 +64,7 @@ def _libm(name: str) -> Emit:
     """A function of the C library, lane by lane."""
 
     def emit(code: Code, dtype: np.dtype[Any], xs: list[str]) -> str:
-        scalar, kind = SCALARS[dtype.name], code.type_of(dtype)
+        scalar, kind = SCALARS[dtype], code.type_of(dtype)
         symbol = f"{name}f" if scalar == "float" else name
         code.declared.add(f"declare {scalar} @{symbol}({', '.join([scalar] * len(xs))})")
         made = "poison"

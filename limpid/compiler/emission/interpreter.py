@@ -21,7 +21,6 @@ All records are integers of 64 bits.
               found, what is added, and again for each run before
 
     run(program, team)    does all phases; `team` may be null
-    same(places, numbers, count)    whether the numbers at these places are these
 """
 
 from __future__ import annotations
@@ -330,28 +329,6 @@ together:
   call void @phases(ptr %program, ptr %team)
   store atomic i64 0, ptr %at.busy seq_cst, align 8
   ret void
-}
-
-define i64 @same(ptr %places, ptr %numbers, i64 %count) {
-entry:
-  br label %loop
-loop:
-  %n = phi i64 [ 0, %entry ], [ %next, %here ]
-  %more = icmp ult i64 %n, %count
-  br i1 %more, label %here, label %yes
-here:
-  %at.place = getelementptr ptr, ptr %places, i64 %n
-  %at.number = getelementptr i64, ptr %numbers, i64 %n
-  %place = load ptr, ptr %at.place
-  %found = load i64, ptr %place
-  %number = load i64, ptr %at.number
-  %equal = icmp eq i64 %found, %number
-  %next = add i64 %n, 1
-  br i1 %equal, label %loop, label %no
-yes:
-  ret i64 1
-no:
-  ret i64 0
 }
 """
 

@@ -15,17 +15,17 @@ from limpid.compiler.emission.accesses import Access, Loop
 from limpid.compiler.emission.arrays import Arrays, Key
 from limpid.compiler.emission.axes import Axis, loops
 from limpid.compiler.emission.bodies import Frame, Here, Pass
-from limpid.compiler.emission.code import Code, memory_type
+from limpid.compiler.emission.code import SCALARS, Code, memory_type
 from limpid.compiler.emission.functions import known
-from limpid.compiler.emission.reductions import PLACES, Fold, State, registers
+from limpid.compiler.emission.reductions import PLACES, SQUARES, Fold, State, registers
 from limpid.compiler.program.puts import FILLED
 from limpid.compiler.program.values import Value
 from limpid.compiler.schedule.stages import FOLDED, INDEXED, Stage
 
 NAME = "@nest"  # stands for the function's name in its text
+ABREAST = 4  # registers of columns that are summed side by side
+FEW = 6  # values of a nest whose registers are enough for that
 WRITTEN_OUT = 64  # values, at most, that short loops without a loop compute
-TYPES = ("float32", "float64", "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32",
-         "int64", "uint64")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Nest:
 def can_emit(value: Value) -> bool:
     """Whether there is code for a value in loops."""
     types = [x.dtype for x in value.operands]
-    if any(t.name not in TYPES for t in (*types, value.dtype)):
+    if any(t not in SCALARS for t in (*types, value.dtype)):
         return False
     if value.kind in (*INDEXED, *FILLED):
         return True
     if value.kind not in ("map", *FOLDED):
         return False
     function = value.params["function"]
-    if function in PLACES:
+    if function in PLACES or function == SQUARES:
         return True
     if function == "recurrence":
         return value.dtype.kind in "fiu"
@@ -73,7 +73,8 @@ class _Emitter:
         self.axes = loops(stage, arrays)
         vector = next((axis for axis in self.axes if axis.vector), None)
         largest = max(map(_size, stage.values))
-        self.code = Code(_lanes(vector, width // max(4, largest)))
+        most = width // max(4, largest) * _abreast(stage, self.axes, vector)
+        self.code = Code(_lanes(vector, most))
         self.registers = {v: registers(v) for v in stage.values if v.kind in FOLDED}
         in_order = sum(axis.summed for axis in self.axes) < 2
         self.frame = Frame(stage, arrays, self.code, vector, in_order, self.registers)
@@ -210,6 +211,19 @@ def _size(value: Value) -> int:
     """The bytes of an element that lanes are for."""
     kept = value.operands[0] if value.params.get("function") in PLACES else value
     return int(kept.dtype.itemsize)
+
+
+def _abreast(stage: Stage, axes: list[Axis], vector: Axis | None) -> int:
+    """How many registers a vector takes.
+
+    Sums along far steps read whole lines of memory at once, as columns side by side. Of sums of
+    squares each waits for the one before, so several are on their way.
+    """
+    if any(v.params.get("function") == SQUARES for v in stage.values):
+        return ABREAST if len(stage.values) <= FEW else 1
+    kept = vector is not None and not vector.summed and not axes[-1].vector
+    plain = all(v.kind in ("map", "reduce") for v in stage.values)
+    return ABREAST if kept and plain and len(stage.values) <= FEW else 1
 
 
 def _lanes(vector: Axis | None, most: int) -> int:

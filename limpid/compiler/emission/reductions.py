@@ -1,9 +1,10 @@
 """What reductions keep in registers while their loops run, in LLVM's language.
 
-Sums and products of floats are kept in double precision. Where the largest or smallest element is
-goes with its value; of equal ones the first counts, NaN before all others. Running reductions go on
-from lane to lane where the order of terms does not matter, and else take their elements in order
-and in their own type, as NumPy does.
+Sums and products of floats are kept in double precision, sums of many doubles in two registers: the
+second has what was rounded off (NumPy, for the same reason, adds up in pairs). Where the largest or
+smallest element is goes with its value; of equal ones the first counts, NaN before all others.
+Running reductions go on from lane to lane where the order of terms does not matter, and else take
+their elements in order and in their own type, as NumPy does.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from limpid.compiler.emission.functions import apply
 from limpid.compiler.program.values import Value
 from limpid.compiler.schedule.stages import in_turn
 
+SQUARES = "squares"  # are added up
 WIDE = {"add", "multiply"}  # reductions that keep floats in double precision
-FIRST: dict[str, Any] = {"add": 0, "multiply": 1, "logical_and": True, "logical_or": False}
+FIRST: dict[str, Any] = {
+    "add": 0, SQUARES: 0, "multiply": 1, "logical_and": True, "logical_or": False,
+}  # fmt: skip
 PLACES = {"argmax": "maximum", "argmin": "minimum"}
 PLACE, SHORT_PLACE = np.dtype(np.int64), np.dtype(np.int32)
+MANY = 16  # terms from which on what rounding takes from a sum of doubles is kept
 
 State = list[str]  # registers
 
@@ -50,6 +55,59 @@ class Fold:
     def resumed(self, code: Code, x: str) -> State:
         """The registers from a result."""
         return [cast(code, self.value.dtype, self.kind, x)]
+
+
+class Compensated(Fold):
+    """A sum of doubles, and the sum of what was rounded off.
+
+    The error of an addition is a double itself, and six additions give it (Møller 1965, Quasi
+    double-precision in floating point addition).
+    """
+
+    def __init__(self, value: Value):
+        super().__init__(value)
+        self.types = [self.kind, self.kind]
+        self.starts = [0.0, -0.0]  # −0 + x is x, for the compiler as well
+
+    def lifted(self, code: Code, x: str, place: str) -> State:
+        return self._exact(code, x)
+
+    def combined(self, code: Code, before: State, after: State, in_order: bool) -> State:
+        (x, lost), (y, lost_too) = before, after
+        total = self._applied(code, "add", x, y)
+        added = self._applied(code, "subtract", total, x)
+        kept = self._applied(code, "subtract", total, added)
+        of_x = self._applied(code, "subtract", x, kept)
+        of_y = self._applied(code, "subtract", y, added)
+        error = self._applied(code, "add", of_x, of_y)
+        lost = self._applied(code, "add", lost, lost_too)
+        return [total, self._applied(code, "add", lost, error)]
+
+    def result(self, code: Code, state: State) -> str:
+        total, lost = state
+        kind = code.type_of(self.kind)
+        sound = code.make(f"fcmp ord {kind} {lost}, {lost}")  # not where the sum is infinite
+        exact = self._applied(code, "add", total, lost)
+        return cast(code, self.kind, self.value.dtype, select(code, self.kind, sound, exact, total))
+
+    def resumed(self, code: Code, x: str) -> State:
+        return self._exact(code, x)
+
+    def _exact(self, code: Code, x: str) -> State:
+        return [x, code.constant(self.kind, -0.0)]
+
+    def _applied(self, code: Code, function: str, x: str, y: str) -> str:
+        return applied(code, function, self.kind, [x, y])
+
+
+class Squares(Fold):
+    """A sum of squares."""
+
+    def lifted(self, code: Code, x: str, place: str) -> State:
+        return [applied(code, "multiply", self.kind, [x, x])]
+
+    def combined(self, code: Code, before: State, after: State, in_order: bool) -> State:
+        return [applied(code, "add", self.kind, [*before, *after])]
 
 
 class Extreme(Fold):
@@ -145,7 +203,18 @@ def registers(value: Value) -> Fold | Running:
     """The registers of a reduction, or of a running one."""
     if value.kind == "accumulate":
         return Running(value)
-    return Extreme(value) if value.params["function"] in PLACES else Fold(value)
+    if value.params["function"] in PLACES:
+        return Extreme(value)
+    if value.params["function"] == SQUARES:
+        return Squares(value)
+    return Compensated(value) if _is_long(value) else Fold(value)
+
+
+def _is_long(value: Value) -> bool:
+    """Whether it is a sum of many doubles."""
+    (x,) = value.operands
+    added = value.params["function"] == "add" and x.dtype == np.float64
+    return added and x.size > MANY * value.size
 
 
 def _kind(value: Value) -> np.dtype[Any]:

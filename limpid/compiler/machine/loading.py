@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from limpid.compiler.machine import cache as disk
+from limpid.compiler.machine.builtin import symbols
 from limpid.compiler.machine.target import Target
 from limpid.graph.node import Array
 
@@ -17,25 +18,18 @@ _loading = threading.Lock()  # LLVM's contexts are not for several threads at on
 
 
 class Loaded:
-    """A compiled module."""
+    """A compiled module, which has this name in the cache on disk."""
 
-    def __init__(self, engine: Any):
-        self._engine = engine
+    def __init__(self, engine: Any, name: str):
+        self._engine, self.name = engine, name
 
     def address(self, name: str) -> int:
         """Where a function is."""
         return int(self._engine.get_function_address(name))
 
     def function(self, name: str, *kinds: Any) -> Any:
-        """A function of the module that returns nothing, as Python calls it."""
-        return self._callable(ctypes.CFUNCTYPE(None, *kinds), name)
-
-    def question(self, name: str, *kinds: Any) -> Any:
-        """A function that returns an integer; no other thread runs Python meanwhile."""
-        return self._callable(ctypes.PYFUNCTYPE(ctypes.c_int64, *kinds), name)
-
-    def _callable(self, kind: Any, name: str) -> Any:
-        made = kind(self.address(name))
+        """A function of the module that returns nothing, as ctypes calls it."""
+        made: Any = ctypes.CFUNCTYPE(None, *kinds)(self.address(name))
         made.module = self  # which must live as long
         return made
 
@@ -43,8 +37,7 @@ class Loaded:
 def load(text: str, target: Target) -> Loaded:
     """The compiled module, from the cache on disk if it is there."""
     binding = _binding()
-    version = [*map(str, binding.llvm_version_info), *_PASSES]
-    name = disk.key(text, target.name, target.features, *version)
+    name = disk.key(text, target.name, target.features, *version())
     with _loading:
         module = binding.parse_assembly(text)
         machine = _machine(target)
@@ -57,7 +50,25 @@ def load(text: str, target: Target) -> Loaded:
             lambda _, content: disk.write(name, bytes(content)), lambda _: found
         )
         engine.finalize_object()
-    return Loaded(engine)
+    return Loaded(engine, name)
+
+
+def version() -> list[str]:
+    """Of what makes functions from texts."""
+    return [*map(str, _binding().llvm_version_info), *_PASSES]
+
+
+def load_again(name: str, target: Target) -> Loaded | None:
+    """A module that was loaded before, without its text; None if it is not in the cache."""
+    content = disk.read(name)
+    if content is None:
+        return None
+    binding = _binding()
+    with _loading:
+        engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine(target))
+        engine.add_object_file(binding.ObjectFileRef.from_data(content))
+        engine.finalize_object()
+    return Loaded(engine, name)
 
 
 # Vectors, tiles and masks are written out already, so few passes do; LLVM's usual ones take as long
@@ -86,6 +97,8 @@ def _binding() -> Any:
 
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
+    for name, place in symbols().items():
+        binding.add_symbol(name, place)
     return binding
 
 

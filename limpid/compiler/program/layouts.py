@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from limpid.compiler.contraction.lanes import Choice, Order, along, choose
+from limpid.compiler.contraction.panels import plain
 from limpid.compiler.contraction.product import TYPES
+from limpid.compiler.contraction.providers import KERNEL, STEP, provider_of
 from limpid.compiler.machine.target import Target
+from limpid.compiler.program.following import following, order_beside, readers
 from limpid.compiler.program.padding import Margins, margins, widened, with_margins, work_of_cuts
 from limpid.compiler.program.products import as_loops
 from limpid.compiler.program.values import Value, copied, mark, ordered
@@ -24,6 +25,7 @@ from limpid.ops.windows.contraction import Contraction, without_ones
 from limpid.ops.windows.region import Layout
 
 MOVED = 12  # how many multiply-adds take as long as moving one element in squares
+TURNED = 4  # as many for an element of the output in another order than that of what is beside it
 FOLLOWING = ("map", "reduce", "join", "accumulate")  # kinds that keep the order of an operand
 
 
@@ -36,14 +38,16 @@ def laid_out(
     cut: Cut = lambda _: {},
     fixed: Sequence[Value] = (),
     steady: Collection[Value] = (),
+    libraries: bool = True,
 ) -> list[Value]:
     """The same values in the orders that suit them; the fixed ones row-major.
 
     Lanes along what is cut into chunks are counted in chunks. What is steady is copied once for
-    many runs.
+    many runs. Libraries may do products, but within loops, which are native code as a whole.
     """
-    layouter = _Layouter(target, cut, frozenset(fixed), steady)
-    for value in ordered(ends):
+    values = ordered(ends)
+    layouter = _Layouter(values, target, cut, frozenset(fixed), steady, libraries)
+    for value in values:
         layouter.take(value)
     made = [layouter.made[end] for end in ends]
     return [
@@ -54,9 +58,17 @@ def laid_out(
 
 class _Layouter:
     def __init__(
-        self, target: Target, cut: Cut, fixed: frozenset[Value], steady: Collection[Value]
+        self,
+        values: Sequence[Value],
+        target: Target,
+        cut: Cut,
+        fixed: frozenset[Value],
+        steady: Collection[Value],
+        libraries: bool,
     ):
         self.target, self.cut, self.fixed, self.steady = target, cut, fixed, steady
+        self.libraries = libraries
+        self.readers = readers(values)
         self.made: dict[Value, Value] = {}
         self.copies: dict[tuple[Value, Order], Value] = {}
         self.pads: dict[tuple[Value, Margins], Value] = {}
@@ -73,14 +85,18 @@ class _Layouter:
         elif now.kind == "nested":
             now = replace(now, operands=tuple(map(self._without_gaps, now.operands)))
         elif now.kind in FOLLOWING and value not in self.fixed:
-            now = _following(now)
+            now = following(now)
         mark([now], value.node, [value.output])
         mark(now.operands, value.node, [None] * len(now.operands))
         self.made[value] = now
 
     def _contraction(self, value: Value, given: Value) -> Value:
         """A contraction laid out; `given` is what it was."""
-        choice = self._choice(value, given)
+        name = self._provider(value)
+        if name != KERNEL:
+            return replace(value, params={**value.params, "provider": name})
+        beside = None if given in self.fixed else order_beside(given, self.readers, self.made)
+        choice = self._choice(replace(value, order=beside), given)
         if choice is None:
             return as_loops(value, self._padded, self._packed, given in self.fixed) or value
         operands = list(value.operands)
@@ -90,7 +106,8 @@ class _Layouter:
         parts = [without_ones(part) for part in value.params["parts"]]
         self._pad(parts, operands, choice, value)
         params = {"parts": tuple(parts), "lane": choice.lane}
-        return replace(value, operands=tuple(operands), params=params, order=choice.out)
+        order = beside if choice.out is None else choice.out
+        return replace(value, operands=tuple(operands), params=params, order=order)
 
     def _pad(
         self, parts: list[Contraction], operands: list[Value], choice: Choice, value: Value
@@ -107,6 +124,17 @@ class _Layouter:
             operands[side] = self._padded(operands[side], found[side])
             parts[:] = [widened(part, side, found[side]) for part in parts]
 
+    def _provider(self, value: Value) -> str:
+        """Who does a contraction; windows that slide are the kernel's."""
+        (part, *others) = value.params["parts"]
+        extents = {i.name: i.extent for i in part.indices}
+        accesses = part.left, part.right, part.output
+        if others or not self.libraries or not _is_of_one_type(value):
+            return KERNEL
+        if not all(plain(access, extents) for access in accesses):
+            return KERNEL
+        return provider_of(part, self.target, STEP)
+
     def _choice(self, value: Value, given: Value) -> Choice | None:
         if not _is_of_one_type(value):
             return None
@@ -114,14 +142,15 @@ class _Layouter:
         first = without_ones(value.params["parts"][0])
         lanes = self.target.lanes(value.dtype)
         steady = [x in self.steady for x in given.operands]
-        free, chunks = given not in self.fixed, self.cut(given)
-        return choose(first, layouts, lanes, self.target.rows, MOVED, free, chunks, steady)
+        written, chunks = MOVED if given in self.fixed else TURNED, self.cut(given)
+        rows = self.target.rows
+        return choose(first, layouts, lanes, rows, MOVED, written, chunks, steady, sums=True)
 
     def _padded(self, x: Value, around: Margins) -> Value:
         """A copy with zeros around it."""
         key = x, around
         if key not in self.pads:
-            self.pads[key] = _following(with_margins(*key))
+            self.pads[key] = following(with_margins(*key))
         return self.pads[key]
 
     def _without_gaps(self, x: Value) -> Value:
@@ -146,7 +175,12 @@ def choice_of(value: Value, part: Contraction) -> Choice | None:
     if "lane" not in value.params:
         return None
     layouts = [layout(x) for x in (*value.operands, value)]
-    choice = along(part, layouts, value.params["lane"])
+    return choice_along(part, value.params["lane"], layouts)
+
+
+def choice_along(part: Contraction, lane: str, layouts: Sequence[Layout]) -> Choice | None:
+    """How the kernel takes a part along a lane; None if arrays would have to be copied for it."""
+    choice = along(part, layouts, lane)
     return choice if choice is not None and choice.order is choice.out is None else None
 
 
@@ -161,31 +195,3 @@ def _is_of_one_type(value: Value) -> bool:
     if value.dtype.name not in TYPES or any(x.dtype != value.dtype for x in value.operands):
         return False
     return all(x.size for x in (*value.operands, value))
-
-
-def _following(value: Value) -> Value:
-    """A value in the order of the largest operand that has another than row-major order."""
-    orders = [_order(value, x) for x in value.operands]
-    sizes = [x.size if order is not None else -1 for x, order in zip(value.operands, orders)]
-    if not sizes or max(sizes) < max(x.size for x in value.operands):
-        return value
-    return replace(value, order=orders[int(np.argmax(sizes))])
-
-
-def _order(value: Value, x: Value) -> Order | None:
-    """The order of a value's axes as an operand has them; None for row-major or another shape."""
-    if value.kind == "reduce":
-        kept = [n for n in range(len(x.shape)) if n not in value.params["axes"]]
-    else:
-        kept = list(range(len(x.shape)))
-        if len(x.shape) != len(value.shape) or (value.kind != "join" and x.shape != value.shape):
-            return None
-    strides = [abs(locate(x).strides[axis]) for axis in kept]
-    long = [n for n, axis in enumerate(kept) if x.shape[axis] != 1]
-    if any(strides[n] == 0 for n in long):
-        return None
-    slowest_first = sorted(long, key=lambda n: -strides[n])
-    if slowest_first == long:
-        return None
-    rest = [n for n in range(len(kept)) if n not in long]
-    return (*rest, *slowest_first)

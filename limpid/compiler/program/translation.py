@@ -5,7 +5,7 @@ Loops and choices are programs within the program.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from limpid.compiler.program.bodies import Bodies, Body
 from limpid.compiler.program.construction import Untraceable, cast, constant
+from limpid.compiler.program.templates import Made, Template, likeness, template
 from limpid.compiler.program.tracing import trace
 from limpid.compiler.program.values import Value, mark, ordered
 from limpid.errors import DeclarationError
@@ -53,6 +54,7 @@ class _Translation:
 
     def __init__(self, graph: Graph, inputs: Sequence[Value]):
         self.checks: list[tuple[Value, Node]] = []
+        self.templates: dict[Hashable, Template | None] = {}
         self.found = self.run(graph, inputs)
 
     def run(self, graph: Graph, inputs: Sequence[Value]) -> Found:
@@ -77,11 +79,22 @@ class _Translation:
             body: Graph = node.params[op.inline]
             found = self.run(body, list(map(_as_value, operands)))
             return tuple(_reference(found, end) for end in body.outputs)
-        values, truth = _nested(node, operands) or _translated(node, operands)
+        values, truth = _nested(node, operands) or self._made(node, operands)
         if truth is not None:
             mark([truth], node, [None])
             self.checks.append((truth, node))
         return values
+
+    def _made(self, node: Node, operands: Sequence[Any]) -> Made:
+        """`_translated`, once for all nodes that are alike."""
+        key = likeness(node, operands)
+        known = None if key is None else self.templates.get(key)
+        if known is not None:
+            return known.made(operands)
+        made = _translated(node, operands)
+        if key is not None and key not in self.templates:
+            self.templates[key] = template(made, operands)
+        return made
 
 
 def _input(spec: Spec, number: int) -> Value:
@@ -103,7 +116,7 @@ def _as_value(x: Any) -> Value:
     return x if isinstance(x, Value) else constant(x)
 
 
-def _nested(node: Node, operands: Sequence[Any]) -> tuple[tuple[Value, ...], Value | None] | None:
+def _nested(node: Node, operands: Sequence[Any]) -> Made | None:
     """What a loop or a choice makes, and whether all within was valid; None if it is neither.
 
     Also None if there are calls within, which only NumPy can do.
@@ -142,7 +155,7 @@ def _all(checks: Sequence[tuple[Value, Node]]) -> Value:
     return found
 
 
-def _translated(node: Node, operands: Sequence[Any]) -> tuple[tuple[Value, ...], Value | None]:
+def _translated(node: Node, operands: Sequence[Any]) -> Made:
     """What a node makes, and the truth that says whether its operands are valid."""
     op: Any = node.op
     unified = _unified(op, operands)

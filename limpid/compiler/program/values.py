@@ -33,7 +33,7 @@ number for what they leave, None if they leave nothing. Indices are int64 and wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,9 +48,9 @@ from limpid.ops.windows.execution import execute
 Shape = tuple[int, ...]
 
 
-@dataclass(eq=False, frozen=True)
+@dataclass(eq=False, slots=True)
 class Value:
-    """An array that a program computes: its form, and how it comes about.
+    """An array that a program computes: its form, and how it comes about. Nobody changes it.
 
     order    of its axes in memory, slowest first; None for row-major
     node     of the graph, that it serves; None for inputs and constants
@@ -79,17 +79,24 @@ class Value:
         return f"<{what} → {self.dtype.name}{list(self.shape)}>"
 
 
-def ordered(ends: Iterable[Value]) -> list[Value]:
-    """All values that the ends depend on, operands first; no recursion."""
+def ordered(ends: Iterable[Value], leaves: Collection[Value] = ()) -> list[Value]:
+    """All values that the ends depend on, operands first; no recursion.
+
+    Those among the leaves are not looked behind.
+    """
     seen: dict[Value, None] = {}
-    stack = [(value, False) for value in reversed(list(ends))]
+    stack: list[Any] = list(reversed(list(ends)))
     while stack:
-        value, done = stack.pop()
-        if done:
-            seen[value] = None
+        value = stack.pop()
+        if type(value) is tuple:  # all operands were seen
+            seen[value[0]] = None
         elif value not in seen:
-            stack.append((value, True))
-            stack.extend((x, False) for x in reversed(value.operands) if x not in seen)
+            new = [x for x in value.operands if x not in seen] if value not in leaves else ()
+            if new:
+                stack.append((value,))
+                stack.extend(reversed(new))
+            else:
+                seen[value] = None
     return list(seen)
 
 
@@ -109,12 +116,12 @@ def mark(values: Iterable[Value], node: Any, outputs: Iterable[int | None]) -> N
     new = []
     for value, output in zip(values, outputs, strict=True):
         if node is not None and _is_unmarked(value):
-            object.__setattr__(value, "output", output)  # who made it knew nothing of nodes
+            value.output = output  # who made it knew nothing of nodes
             new.append(value)
     while new:
         value = new.pop()
         if _is_unmarked(value):
-            object.__setattr__(value, "node", node)
+            value.node = node
             new.extend(value.operands)
 
 
@@ -154,6 +161,8 @@ def _map(value: Value, operands: list[Any], inputs: Any) -> Any:
 def _reduce(value: Value, operands: list[Any], inputs: Any) -> Any:
     (x,) = operands
     name, axes = value.params["function"], value.params["axes"]
+    if name == "squares":
+        return np.sum(x * x, axis=axes)
     if name not in ("argmax", "argmin"):
         return getattr(np, name).reduce(x, axis=axes, dtype=value.dtype)
     kept = [axis for axis in range(x.ndim) if axis not in axes]

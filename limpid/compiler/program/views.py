@@ -20,6 +20,13 @@ class Located(NamedTuple):
     strides: tuple[int, ...]
 
 
+def base(x: Value) -> Value:
+    """The value that a view shows."""
+    while x.kind in VIEWS:
+        x = x.operands[0]
+    return x
+
+
 def packed(shape: Shape, order: tuple[int, ...] | None = None) -> tuple[int, ...]:
     """The strides of elements without gaps, row-major or with axes in another order."""
     strides, step = [0] * len(shape), 1

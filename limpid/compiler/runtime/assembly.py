@@ -4,59 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from ctypes import addressof, c_int64
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from limpid.compiler.emission.calls import STOP
 from limpid.compiler.machine.loading import Loaded, address
 from limpid.compiler.program.values import Value
 from limpid.compiler.runtime.buffers import Buffers
 from limpid.compiler.runtime.commands import Command, Operand
-from limpid.compiler.runtime.team import run_function, team_address
+from limpid.compiler.runtime.team import maker, team_address
 from limpid.compiler.schedule.stages import Block
 from limpid.graph.node import Array
 
-STOP = 2  # the word of a program that ends it
+
+class Pointers(NamedTuple):
+    """Which words of a table are addresses; for each where that begins what it leads to."""
+
+    table: Array
+    places: Sequence[int]
+    starts: Sequence[int] | None = None  # as the addresses themselves
 
 
 class Part:
     """Phases of native work that follow on one another: one call."""
 
-    def __init__(self, phases: Sequence[Array], assembler: Assembler):
-        self._table = np.concatenate([np.zeros(0, np.int64), *phases])
-        self._count = len(phases)
-        self._program = (c_int64 * 3)(len(phases), address(self._table), 0)
+    def __init__(self, table: Array, shared: bool, alive: Any):
+        self.table = table  # (phases, 4)
+        self._program = (c_int64 * 3)(len(table), address(table), 0)
         self.address = addressof(self._program)
-        self._shared = assembler.buffers.workers > 1
-        self._run, self._alive = run_function(), assembler.alive
+        self._shared = shared
+        self._run, self._alive = maker("run")(self.address, self._program), alive
+
+    @property
+    def pointers(self) -> Pointers:
+        """The table, and which of its words are addresses of tasks."""
+        return Pointers(self.table, range(1, self.table.size, 4))
 
     def without(self, phases: int) -> int:
         """The address of the same program without its first phases."""
-        self._rest = (c_int64 * 3)(self._count - phases, address(self._table[4 * phases :]), 0)
+        self._rest = (c_int64 * 3)(len(self.table) - phases, address(self.table[phases:]), 0)
         return addressof(self._rest)
 
-    def run(self) -> None:
-        """Do it."""
-        self._run(self.address, team_address() if self._shared else None)
+    def run(self) -> bool:
+        """Do it; False if a check failed. It may run again."""
+        went: bool = self._run(team_address() if self._shared else 0)
+        return went
 
     def set_stop(self, table: Array) -> None:
         """Let a command's table point to the word that ends the program."""
         table[1] = self.address + 8 * STOP
 
-    def stopped(self) -> bool:
-        """Whether a check failed; it may run again."""
-        found = self._program[STOP] != 0
-        if found:
-            self._program[STOP] = 0
-        return found
-
 
 class Assembler:
-    """Makes records; `alive` is all that they point to."""
+    """Makes records; `alive` is all that they point to, `pointers` which words do so."""
 
     def __init__(self, buffers: Buffers, module: Loaded, makers: Mapping[Value, Block]):
         self.buffers, self.module, self.makers = buffers, module, makers
         self.alive: list[Any] = [buffers, module]
+        self.pointers: list[Pointers] = []
         self.groups: list[tuple[Block, list[Command], Array]] = []
 
     def phase(self, blocks: Sequence[Block], made: Mapping[Block, list[Command]]) -> Array:
@@ -72,7 +78,7 @@ class Assembler:
         """The record of a phase that looks at truths, and the tables of its commands."""
         made = [Command(name, [Operand(truth, 0, 0)], [0]) for truth in truths]
         block = Block(None, [], {})
-        tables = [self.keep(np.zeros(2, np.int64)) for _ in made]
+        tables = [self.keep(np.zeros(2, np.int64), (0, 1)) for _ in made]
         for table, truth in zip(tables, truths):
             where = self.buffers.find(truth, 0)
             assert isinstance(where, int)
@@ -80,7 +86,7 @@ class Assembler:
         return self._phase([(address(self._record(block, made, [tables], [[]])), 0)]), tables
 
     def _phase(self, tasks: list[tuple[int, int]]) -> Array:
-        table = self.keep(np.array(tasks, np.int64))
+        table = self.keep(np.array(tasks, np.int64), range(0, 2 * len(tasks), 2))
         return np.array([len(tasks), address(table), len(tasks) > 1, 0], np.int64)
 
     def _group(self, block: Block, made: list[Command]) -> Array:
@@ -100,25 +106,27 @@ class Assembler:
     ) -> Array:
         """A group's record, from the tables and patches of each worker."""
         self.alive.append(made)
-        functions = self.keep(np.array([self.module.address(c.function) for c in made], np.int64))
-        of_workers = [self.keep(np.array([*map(address, t)], np.int64)) for t in tables]
-        lines = [self.keep(np.array(p, np.int64).reshape(-1, 5)) for p in patches]
-        all_tables = self.keep(np.array([*map(address, of_workers)], np.int64))
-        all_patches = self.keep(np.array([*map(address, lines)], np.int64))
+        functions = self._addresses([self.module.address(c.function) for c in made])
+        of_workers = [self._addresses([*map(address, t)]) for t in tables]
+        lines = [self._patches(p) for p in patches]
+        all_tables = self._addresses([*map(address, of_workers)])
+        all_patches = self._addresses([*map(address, lines)])
         band = block.band
         sizes = (1, 1, 1) if band is None else (band.chunk, band.extent, band.per_slot)
         words = [
             len(made), address(functions), address(all_tables), len(lines[0]),
             address(all_patches), *sizes, sum(command.begins for command in made), 0,
         ]  # fmt: skip
-        record = self.keep(np.array(words, np.int64))
+        record = self.keep(np.array(words, np.int64), (1, 2, 4))
         self.groups.append((block, made, record))
         return record
 
     def _table(self, command: Command, block: Block, worker: int) -> tuple[Array, list[list[int]]]:
         """A command's table, and the places in it that change."""
-        table = self.keep(np.array([*[0] * len(command.operands), *command.numbers], np.int64))
-        patches = []
+        count, patches = len(command.operands), []
+        known = [count + n for n in command.pointers]
+        starts = [command.numbers[n] for n in command.pointers]
+        table = self.keep(np.array([*[0] * count, *command.numbers], np.int64), known, starts)
         for n, operand in enumerate(command.operands):
             where = self.buffers.find(operand.value, worker)
             advance = operand.advance if self.buffers.is_whole(operand.value) else 0
@@ -126,6 +134,8 @@ class Assembler:
             if isinstance(where, int):
                 if not advance and not slot:
                     table[n] = where + operand.offset
+                    known.append(n)
+                    starts.append(where)
                     continue
                 where = self.buffers.fixed(where)
             patches.append([address(table) + 8 * n, where.place, operand.offset, advance, slot])
@@ -137,7 +147,17 @@ class Assembler:
             return 0
         return value.size // value.params["slots"] * value.dtype.itemsize
 
-    def keep(self, array: Array) -> Array:
-        """An array that lives as long as the program."""
+    def _addresses(self, words: list[int]) -> Array:
+        return self.keep(np.array(words, np.int64), range(len(words)))
+
+    def _patches(self, lines: list[list[int]]) -> Array:
+        known = [5 * n + k for n in range(len(lines)) for k in (0, 1)]
+        return self.keep(np.array(lines, np.int64).reshape(-1, 5), known)
+
+    def keep(
+        self, array: Array, places: Sequence[int] = (), starts: Sequence[int] | None = None
+    ) -> Array:
+        """An array that lives as long as the program, with its `Pointers`."""
         self.alive.append(array)
+        self.pointers.append(Pointers(array, places, starts))
         return array

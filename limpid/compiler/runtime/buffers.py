@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ctypes import addressof, c_uint64
 from math import prod
 from typing import Any, NamedTuple
@@ -13,10 +14,12 @@ from numpy.lib.stride_tricks import as_strided
 from limpid.compiler.machine.loading import address
 from limpid.compiler.program.values import Value
 from limpid.compiler.program.views import locate, packed
+from limpid.compiler.runtime.team import maker
 from limpid.compiler.schedule.memory import ALIGNED, Memory
 from limpid.graph.node import Array
 
 CELLS = 256  # in a block of them
+WORD = 8  # bytes; small ends begin at words
 
 
 class Cell(NamedTuple):
@@ -30,6 +33,7 @@ class Buffers:
 
     homes    new values of slots, each with the number of the input whose array it is written to
     given    ends that can be renewed: their arrays are given away
+    noted    ends that lie one after the other in `notes`, so that they are copied at once
     workers  threads, each of which has memory of its own for what is local to a chunk
     """
 
@@ -39,18 +43,31 @@ class Buffers:
         ends: Sequence[Value],
         homes: Mapping[Value, int],
         given: Collection[Value],
+        noted: Sequence[Value],
         workers: int,
     ):
         self.memory, self.homes, self.workers = memory, homes, workers
         self.given = frozenset(given)
         self.inputs: dict[int, Array] = {}
-        self.common = _aligned(memory.common)
-        self.own = [_aligned(memory.local) for _ in range(workers)]
-        self.ends = {end: like(end) for end in ends if end not in homes}
-        self._constants: dict[Value, Array] = {}
+        self.common = aligned(memory.common)
+        self.own = [aligned(memory.local) for _ in range(workers)]
+        self.ends = {end: like(end) for end in ends if end not in homes and end not in noted}
+        self.notes = self._note(noted)
+        self.constants: dict[Value, Array] = {}
         self._cells: dict[tuple[str, Any], tuple[Any, int]] = {}  # by what they are for
         self._of_inputs: dict[int, tuple[Any, int]] = {}
-        self._blocks: list[Any] = []
+        self.blocks: list[Any] = []
+
+    def _note(self, ends: Sequence[Value]) -> Array:
+        """Memory for small ends."""
+        places = [0]
+        for end in ends:
+            places.append(places[-1] + -(-end.size * end.dtype.itemsize // WORD) * WORD)
+        notes = aligned(places[-1])
+        for end, place in zip(ends, places):
+            strides = like(end).strides
+            self.ends[end] = np.ndarray(end.shape, end.dtype, notes.data, place, strides)
+        return notes
 
     def set_input(self, number: int, array: Array) -> None:
         """Read an input from this array, without gaps, from now on; and write its new value."""
@@ -58,6 +75,13 @@ class Buffers:
         cell = self._of_inputs.get(number)
         if cell is not None:
             cell[0][cell[1]] = address(array)
+
+    def pointer(self, count: int) -> Callable[[tuple[Array, ...]], bool]:
+        """A function that lets native code read the first inputs from arrays, if none has gaps."""
+        cells = [self.cell_of_input(number) for number in range(count)]
+        record = array("Q", [count, *(0 if cell is None else cell.place for cell in cells)])
+        made: Callable[[tuple[Array, ...]], bool] = maker("point")(record.buffer_info()[0], record)
+        return made
 
     def renew(self, end: Value) -> Array:
         """Write an end to a new array from now on; the old one belongs to somebody else."""
@@ -84,6 +108,25 @@ class Buffers:
         block, n = self._cells["fixed", content]
         block[n] = content
         return cell
+
+    def cells(self) -> list[tuple[str, Any]]:
+        """What each cell is for: an input or an end, or it is fixed."""
+        return list(self._cells)
+
+    def fixed_cells(self) -> list[int]:
+        """What is in the cells that stay."""
+        return [content for kind, content in self._cells if kind == "fixed"]
+
+    def make_cells(self, cells: Sequence[tuple[str, Any]]) -> None:
+        """Cells for the same things, in the same order; those that stay have numbers as names."""
+        for kind, what in cells:
+            self._cell((kind, what), self.ends[what] if kind == "end" else None)
+
+    def fill_cells(self, contents: Sequence[int]) -> None:
+        """What is in the cells that stay, by their numbers."""
+        for number, content in enumerate(contents):
+            block, n = self._cells["fixed", number]
+            block[n] = content
 
     def cell(self, value: Value) -> Cell:
         """A cell with the address of a value that is there as a whole."""
@@ -120,9 +163,9 @@ class Buffers:
         return _strided(self.array(found.base), found.offset, x, found.strides)
 
     def _constant(self, value: Value) -> Array:
-        if value not in self._constants:
-            self._constants[value] = np.array(value.params["array"], order="C")
-        return self._constants[value]
+        if value not in self.constants:
+            self.constants[value] = np.array(value.params["array"], order="C")
+        return self.constants[value]
 
     def _placed(self, x: Value) -> Array:
         place = self.memory.places[x]
@@ -134,8 +177,8 @@ class Buffers:
         if key not in self._cells:
             n = len(self._cells) % CELLS
             if n == 0:
-                self._blocks.append((c_uint64 * CELLS)())
-            self._cells[key] = self._blocks[-1], n
+                self.blocks.append((c_uint64 * CELLS)())
+            self._cells[key] = self.blocks[-1], n
             if key[0] == "input":
                 self._of_inputs[key[1]] = self._cells[key]
             if array is not None:
@@ -166,7 +209,7 @@ def _strided(base: Array, offset: int, x: Value, strides: Sequence[int]) -> Arra
     return as_strided(flat[offset:], x.shape, [n * x.dtype.itemsize for n in strides])
 
 
-def _aligned(size: int) -> Array:
+def aligned(size: int) -> Array:
     """Bytes from a cache line's start on."""
     made = np.zeros(size + ALIGNED, np.uint8)
     start = -address(made) % ALIGNED

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from limpid.compiler.contraction.contract import Batch, Planner
+from limpid.compiler.contraction.dots import dot_functions
+from limpid.compiler.contraction.lanes import Choice
 from limpid.compiler.contraction.product import product_functions
 from limpid.compiler.emission.commands import CHECK, CONTRACT, FILL, contract_command, store_command
 from limpid.compiler.emission.nests import NAME, can_emit, emit
@@ -16,13 +20,18 @@ from limpid.compiler.emission.reductions import first
 from limpid.compiler.emission.transposition import transposition
 from limpid.compiler.machine.loading import address
 from limpid.compiler.machine.target import Target
-from limpid.compiler.program.layouts import choice_of, layout
+from limpid.compiler.program.layouts import choice_along, layout
 from limpid.compiler.program.links import index_along
 from limpid.compiler.program.values import Value
 from limpid.compiler.program.views import locate, packed
 from limpid.compiler.schedule.groups import base
+from limpid.compiler.schedule.likeness import Likeness
 from limpid.compiler.schedule.stages import NEST, Block, Stage
 from limpid.ops.windows.contraction import Contraction
+from limpid.ops.windows.region import Layout
+
+COMPARED = 32  # values up to which stages are looked at for likeness: long ones are seldom alike
+PLANS = 1024  # of contractions that are kept
 
 
 class Operand(NamedTuple):
@@ -46,6 +55,15 @@ class Command:
     alive: list[Any] = field(default_factory=list)  # what numbers point to
     begins: bool = False  # whether it runs only at the beginning of a slot
     stage: Stage | None = None  # that it belongs to
+    pointers: Sequence[int] = ()  # which numbers are addresses
+
+
+class Loops(NamedTuple):
+    """The function of a nest, the values whose buffers it is called with, and their advances."""
+
+    name: str
+    buffers: tuple[Value, ...]
+    advances: tuple[int, ...]
 
 
 class Functions:
@@ -56,6 +74,39 @@ class Functions:
         self.declared: set[str] = set()
         self.texts: dict[str, str] = {}  # by name
         self._names: dict[str, str] = {}  # of nests, by text
+        self._loops: dict[Hashable, tuple[str, list[int], tuple[int, ...]] | None] = {}
+
+    def loops(self, stage: Stage, buffered: frozenset[Value]) -> Loops | None:
+        """The function that computes a stage; None if there is nothing to do.
+
+        Stages that are alike are written once.
+        """
+        if len(stage.values) > COMPARED:
+            return self._written(stage, buffered)
+        likeness = Likeness(stage, buffered)
+        if likeness.key is None:
+            return self._written(stage, buffered)
+        if likeness.key not in self._loops:
+            made = self._written(stage, buffered)
+            self._loops[likeness.key] = made and (
+                made.name,
+                likeness.numbers(made.buffers),
+                made.advances,
+            )
+            return made
+        found = self._loops[likeness.key]
+        if found is None:
+            return None
+        name, numbers, advances = found
+        return Loops(name, tuple([likeness.values[n] for n in numbers]), advances)
+
+    def _written(self, stage: Stage, buffered: frozenset[Value]) -> Loops | None:
+        width = self.target.width
+        found = transposition(stage, width) or emit(stage, buffered, width)
+        if found is None:
+            return None
+        name = self.nest(found.text, found.declared)
+        return Loops(name, found.buffers, found.advances)
 
     def nest(self, text: str, declared: frozenset[str]) -> str:
         """The name of a nest."""
@@ -66,12 +117,16 @@ class Functions:
             self.texts[name] = text.replace(NAME, f"@{name}")
         return name
 
-    def contract(self, dtype: str, depth: int) -> str:
-        """The name of the command for contractions whose sums are so deep."""
-        suffix = f".{dtype}.{depth}"
+    def contract(self, dtype: str, depth: int, sums: bool) -> str:
+        """The name of the command for contractions whose sums are so deep.
+
+        sums  whether lanes are terms of the sum
+        """
+        suffix = f".{dtype}.{depth}{'.dots' if sums else ''}"
         name = f"{CONTRACT[1:]}{suffix}"
         if name not in self.texts:
-            declared, text = product_functions(self.target, dtype, depth, suffix)
+            functions = dot_functions if sums else product_functions
+            declared, text = functions(self.target, dtype, depth, suffix)
             self.declared.update(declared)
             self.texts[name] = f"{text}\n{contract_command(suffix)}"
         return name
@@ -112,7 +167,7 @@ def commands(
     made: list[Command] = []
     for stage in block.stages:
         if stage.kind == NEST:
-            found = _nest(stage, block, buffered, functions, target)
+            found = _nest(stage, buffered, functions)
         else:
             found = _product(stage.values[0], block, functions, target)
         for command in found:
@@ -121,19 +176,16 @@ def commands(
     return sorted(made, key=lambda command: not command.begins)
 
 
-def _nest(
-    stage: Stage, block: Block, buffered: frozenset[Value], functions: Functions, target: Target
-) -> list[Command]:
-    found = transposition(stage, target.width) or emit(stage, buffered, target.width)
+def _nest(stage: Stage, buffered: frozenset[Value], functions: Functions) -> list[Command]:
+    found = functions.loops(stage, buffered)
     if found is None:
         return []
-    name = functions.nest(found.text, found.declared)
     operands = [
         Operand(value, 0, advance * value.dtype.itemsize)
         for value, advance in zip(found.buffers, found.advances)
     ]
     begin = [_beginning(v, functions) for v in stage.values if "slots" in v.params]
-    return [*begin, Command(name, operands)]
+    return [*begin, Command(found.name, operands)]
 
 
 def _beginning(value: Value, functions: Functions) -> Command:
@@ -162,10 +214,10 @@ def _product(value: Value, block: Block, functions: Functions, target: Target) -
     if not adds and (len(whole) > 1 or _has_gaps(plans) or not _covers(whole[0])):
         made.append(_fill(value, block, functions))
     a, b, c = _operands(value, block, plans[0][0].swapped)
-    for (_, batch, depth), (_, final, _) in zip(plans, rests):
+    for (choice, batch, depth), (_, final, _) in zip(plans, rests):
         made.append(
             Command(
-                functions.contract(value.dtype.name, depth),
+                functions.contract(value.dtype.name, depth, choice.sums),
                 [a, b, c],
                 [
                     band.chunk if band is not None else 1,
@@ -175,6 +227,7 @@ def _product(value: Value, block: Block, functions: Functions, target: Target) -
                     len(final.entries),
                 ],
                 [batch, final],
+                pointers=(1, 3),
             )
         )
     return made
@@ -190,24 +243,41 @@ def _cut(part: Contraction, value: Value, block: Block, items: int) -> Contracti
 
 def _plans(
     value: Value, parts: list[Contraction], target: Target, adds: bool
-) -> list[tuple[Any, Batch, int]] | None:
+) -> list[tuple[Choice, Batch, int]] | None:
     """For each part of a contraction how it is taken, and its calls; None if one has no way."""
+    if "lane" not in value.params:
+        return None
+    given = tuple([layout(x) for x in (*value.operands, value)])
     found = []
-    given = [layout(x) for x in (*value.operands, value)]
     for whole, part in zip(value.params["parts"], parts, strict=True):
-        choice = choice_of(value, whole)
-        if choice is None:
+        plan = _plan(whole, part, value.params["lane"], given, target, value.dtype, adds)
+        if plan is None:
             return None
-        layouts = choice.layouts(whole, given)
-        planner = Planner(part, choice, layouts, target, value.dtype.name, copies=False)
-        batch = planner.whole(adds)
-        if not isinstance(batch, Batch):
-            return None
-        found.append((choice, batch, planner.depth))
+        found.append(plan)
     return found
 
 
-def _has_gaps(plans: list[tuple[Any, Batch, int]]) -> bool:
+@lru_cache(maxsize=PLANS)
+def _plan(
+    whole: Contraction,
+    part: Contraction,
+    lane: str,
+    given: tuple[Layout, ...],
+    target: Target,
+    dtype: np.dtype[Any],
+    adds: bool,
+) -> tuple[Choice, Batch, int] | None:
+    """What `_plans` finds for a part; nobody writes to it."""
+    choice = choice_along(whole, lane, given)
+    if choice is None:
+        return None
+    layouts = choice.layouts(whole, given)
+    planner = Planner(part, choice, layouts, target, dtype.name, copies=False)
+    batch = planner.whole(adds)
+    return (choice, batch, planner.depth) if isinstance(batch, Batch) else None
+
+
+def _has_gaps(plans: list[tuple[Choice, Batch, int]]) -> bool:
     return any(batch.zeros for _, batch, _ in plans)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.compiler.contraction.providers import run as provide
 from limpid.compiler.machine.loading import Loaded, load
 from limpid.compiler.machine.target import Target
 from limpid.compiler.program.bodies import Bodies, Body
@@ -21,6 +22,7 @@ from limpid.compiler.runtime.assembly import Assembler, Part
 from limpid.compiler.runtime.buffers import Buffers
 from limpid.compiler.runtime.commands import Command, Functions, commands, is_native
 from limpid.compiler.runtime.nesting import body_phases
+from limpid.compiler.runtime.program import Program
 from limpid.compiler.schedule.bands import Bands
 from limpid.compiler.schedule.hazards import too_early
 from limpid.compiler.schedule.memory import plan
@@ -32,7 +34,7 @@ from limpid.ops.workers import thread_count
 Explain = Callable[[Value, Sequence[Array], Exception], Any]  # raises a better error
 
 
-class Native:
+class Native(Program):
     """A program in native code.
 
     homes    numbers of ends, each with the number of the input that it is the new value of: it is
@@ -62,6 +64,7 @@ class Native:
         self._lower(ends, homes or {}, checks)
         self.nested: dict[Stage, tuple[Native, ...]] = dict(self._nested_stages())
         self._given = [self.ends[n] for n in given]
+        self.noted_numbers = sorted(self._probes.difference(given))
         if body is None:
             functions = Functions(target)
             self.write(functions, thread_count() if self.is_shared else 1)
@@ -82,24 +85,11 @@ class Native:
         made: dict[Value, Any] = {}  # what calls gave, which may be more than its numbers
         for part in self.parts:
             if isinstance(part, Part):
-                part.run()
-                if self.checks and part.stopped():
+                if not part.run():
                     return False
             else:
                 self.call(part, made)
         return True
-
-    def output(self, number: int) -> Array:
-        """An end as an array of its own."""
-        return self.buffers.array(self.ends[number]).copy(order="K")
-
-    def array(self, number: int) -> Array:
-        """The array that an end is written to."""
-        return self.buffers.array(self.ends[number])
-
-    def renew(self, number: int) -> Array:
-        """A new array that an end is written to; the one before is given away."""
-        return self.buffers.renew(self.ends[number])
 
     # What it consists of
 
@@ -152,7 +142,8 @@ class Native:
         made = with_copies(shared(pruned(ends)))
         cut = Bands(ordered(made), self._apart(made)).chunks
         fixed = [made[n] for n in homes]
-        made = with_copies(laid_out(made, self.target, cut, fixed, self._steady(made)))
+        steady, libraries = self._steady(made), self.body is None
+        made = with_copies(laid_out(made, self.target, cut, fixed, steady, libraries))
         return split_sums(made, self._is_native, self._apart)
 
     def _apart(self, ends: Sequence[Value]) -> set[Value]:
@@ -209,7 +200,7 @@ class Native:
 
     def _last_risk(self) -> int:
         """The last phase in which something can go wrong."""
-        calls = [n for n, p in enumerate(self.schedule.phases) if any(b.is_call for b in p)]
+        calls = [n for n, p in enumerate(self.schedule.phases) if any(map(_can_fail, p))]
         return max([-1, *calls, *map(self._phase, self.checks)])
 
     @property
@@ -223,7 +214,8 @@ class Native:
         """Write the functions that this needs, and find places for its arrays."""
         kept = [*self.ends, *self.checks]
         self.functions, self.memory = functions, plan(self.schedule, kept)
-        self.buffers = Buffers(self.memory, kept, self.homes, self._given, workers)
+        noted = [self.ends[n] for n in self.noted_numbers]
+        self.buffers = Buffers(self.memory, kept, self.homes, self._given, noted, workers)
         self.check = functions.check() if self.checks else ""
         self.commands = {
             block: commands(block, self.schedule.buffered, functions, self.target)
@@ -243,7 +235,8 @@ class Native:
         self.parts: list[Part | Stage] = self._assembled(module)
 
     def _assembled(self, module: Loaded) -> list[Part | Stage]:
-        assembler = Assembler(self.buffers, module, self.schedule.place)
+        self.module = module
+        self.assembler = assembler = Assembler(self.buffers, module, self.schedule.place)
         self.groups = assembler.groups
         last = max(map(self._phase, self.checks), default=-1)
         once = self.schedule.once
@@ -292,7 +285,8 @@ def _close(
 ) -> None:
     """The native work up to here is one call."""
     if phases:
-        part = Part(phases, assembler)
+        records = np.concatenate(phases).reshape(-1, 4)
+        part = Part(records, assembler.buffers.workers > 1, assembler.alive)
         for table in tables:
             part.set_stop(table)
         parts.append(part)
@@ -300,9 +294,18 @@ def _close(
         tables.clear()
 
 
+def _can_fail(block: Block) -> bool:
+    """Whether NumPy computes something that it may refuse; libraries multiply what they get."""
+    return block.is_call and "provider" not in block.stages[0].values[0].params
+
+
 def _made(head: Value, operands: Sequence[Array]) -> Any:
     if head.kind == "call":
         return head.params["primitive"].evaluate(operands, head.params["params"])
+    if "provider" in head.params:
+        (part,), made = head.params["parts"], np.empty(head.shape, head.dtype)
+        provide(head.params["provider"], part, operands, made)
+        return made
     given = [Value("input", x.shape, x.dtype, params={"number": n}) for n, x in enumerate(operands)]
     return evaluate(
         [Value(head.kind, head.shape, head.dtype, tuple(given), head.params)], operands

@@ -6,13 +6,16 @@ import atexit
 import ctypes
 import os
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from limpid.compiler.emission.calls import calls
 from limpid.compiler.emission.interpreter import interpreter
 from limpid.compiler.emission.teamwork import TEAM
+from limpid.compiler.machine.builtin import NO_ARGUMENT, ONE_ARGUMENT, builtins
 from limpid.compiler.machine.loading import Loaded, address, load
 from limpid.compiler.machine.target import native_target
 from limpid.graph.node import Array
@@ -26,19 +29,14 @@ POINTER = ctypes.c_void_p
 def _module() -> Loaded:
     target = native_target()
     assert target is not None
-    return load(interpreter(), target)
+    return load(f"{interpreter()}\n{calls()}", target)
 
 
 @cache
-def run_function() -> Any:
-    """`run(program, team)` of the interpreter."""
-    return _module().function("run", POINTER, POINTER)
-
-
-@cache
-def same_function() -> Any:
-    """`same(places, numbers, count)` of the interpreter."""
-    return _module().question("same", POINTER, POINTER, ctypes.c_int64)
+def maker(name: str) -> Callable[[int, Any], Any]:
+    """Makes functions of Python for records and their addresses: see `emission/calls.py`."""
+    argument = NO_ARGUMENT if name == "unchanged" else ONE_ARGUMENT
+    return builtins(name, _module().address(f"python.{name}"), argument)
 
 
 class Team:

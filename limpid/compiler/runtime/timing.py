@@ -89,8 +89,7 @@ def _run(native: Native, calls: dict[Stage, float]) -> None:
     made: dict[Value, Any] = {}
     for part in native.parts:
         if isinstance(part, Part):
-            part.run()
-            if native.checks and part.stopped():
+            if not part.run():
                 return
         else:
             start = time.perf_counter()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from limpid.compiler.program.links import Link, index_along, links
 from limpid.compiler.program.values import Value
-from limpid.compiler.program.views import VIEWS
+from limpid.compiler.program.views import VIEWS, base
 
 SHARED = 200_000  # cycles from which on several threads share the work
 GRAIN = 150  # cycles that a value should take in a slot, on average
@@ -68,7 +68,7 @@ def cycles(value: Value) -> float:
 class Bands:
     """The classes of linked axes of a program.
 
-    apart   values that count for nothing, and are never cut: what is only looked at
+    apart   values that count for nothing, and are cut as what they read is: what is only looked at
     rank    of each band: how many values it goes through, then how much work has to do with it. The
             batch goes through all layers, an axis of features through one. Both count less where a
             cut leaves little side by side in memory
@@ -79,12 +79,16 @@ class Bands:
         self._parents: dict[tuple[Value, int], tuple[Value, int]] = {}
         self._links: dict[Value, list[Link]] = {}
         self.values = list(values)
-        for value in self.values:
-            for link in self.links(value):
+        counted = [value for value in self.values if value not in self.apart]
+        following = [value for value in self.values if value in self.apart]
+        for value in counted:
+            self._links[value] = links(value)
+            for link in self._links[value]:
                 self._unite(value, link)
+        self._follow(following)
         self._numbers: dict[tuple[Value, int], int] = {}
         self.rank: dict[int, tuple[float, float]] = {}
-        self._bands = self._measured()
+        self._bands = self._measured([*counted, *following])
         for value in self.values:  # sums for each slot were made for a cut, which has to stay
             if "cut" in value.params:
                 link, band = value.params["cut"]
@@ -93,9 +97,16 @@ class Bands:
 
     def links(self, value: Value) -> list[Link]:
         """The links of a value."""
-        if value not in self._links:
-            self._links[value] = [] if value in self.apart else links(value)
         return self._links[value]
+
+    def _follow(self, apart: Iterable[Value]) -> None:
+        """Let values apart have a part in bands; they link none that aren't linked without them."""
+        for value in apart:
+            self._links[value] = []
+            for link in links(value):
+                if len({self._find((value.operands[n], axis)) for n, axis in link.operands}) == 1:
+                    self._links[value].append(link)
+                    self._unite(value, link)
 
     def of(self, value: Value, axis: int) -> Band:
         """The band of an axis."""
@@ -107,6 +118,21 @@ class Bands:
             return self.of(value, link.output)
         number, axis = link.operands[0]
         return self.of(value.operands[number], axis)
+
+    def lost(self, value: Value, link: Link) -> float:
+        """Cycles by which reading what every chunk needs takes longer than a contraction itself.
+
+        0 where that is little, or stays in the cache from chunk to chunk.
+        """
+        if value.kind != "contract":
+            return 0.0
+        with_it = {n for n, _ in link.operands}
+        size = sum(
+            x.size * x.dtype.itemsize for n, x in enumerate(value.operands) if n not in with_it
+        )
+        reading = size * self.band(value, link).chunks / BANDWIDTH
+        lost = reading - cycles(value)
+        return lost if size > CACHE / 2 and lost > SHARED else 0.0
 
     def chunks(self, value: Value) -> dict[str, int]:
         """How far the indices of a contraction run at once along which it is likely to be cut."""
@@ -135,7 +161,7 @@ class Bands:
         root = self._find((value, axis))
         return self._numbers.setdefault(root, len(self._numbers))
 
-    def _measured(self) -> dict[int, Band]:
+    def _measured(self, values: Iterable[Value]) -> dict[int, Band]:
         extents: dict[int, int] = {}
         counts: dict[int, int] = defaultdict(int)
         through: dict[int, int] = defaultdict(int)  # values that share the axis with an operand
@@ -143,10 +169,12 @@ class Bands:
         local: dict[int, float] = defaultdict(float)  # bytes of an item
         shared: dict[int, float] = defaultdict(float)  # bytes that are read for each chunk
         inner: dict[int, float] = defaultdict(float)  # work on what lies along the axis
-        for value in self.values:
+        readers: dict[tuple[int, Value], set[Value]] = defaultdict(set)  # of inputs
+        for value in values:
             seen = set()
-            for link in self.links(value):
+            for link in () if value in self.apart else self.links(value):
                 number = self._number_of(value, link)
+                self._add_readers(value, link, number, readers)
                 if number not in seen and value.kind not in VIEWS:
                     seen.add(number)
                     work[number] += cycles(value)
@@ -157,6 +185,9 @@ class Bands:
             for axis, extent in enumerate(value.shape):
                 number = self._number(value, axis)
                 extents[number] = max(extents.get(number, 1), extent)
+        for (number, x), found_readers in readers.items():
+            if len(found_readers) > 1:  # all but the first should find it in the cache
+                local[number] += x.size * x.dtype.itemsize / max(extents[number], 1)
         shares = {n: inner[n] / work[n] if work[n] else 0.0 for n in extents}
         found = {
             n: _cut(n, extent, work[n], counts[n], local[n], shared[n], shares[n] > 0.5)
@@ -172,6 +203,19 @@ class Bands:
             return self._number(value, link.output)
         number, axis = link.operands[0]
         return self._number(value.operands[number], axis)
+
+    def _add_readers(
+        self,
+        value: Value,
+        link: Link,
+        number: int,
+        readers: dict[tuple[int, Value], set[Value]],
+    ) -> None:
+        """Which inputs of the program a value reads along a band."""
+        for n, _ in link.operands:
+            x = base(value.operands[n])
+            if value.kind not in VIEWS and x.kind == "input":
+                readers[number, x].add(value)
 
     def _add_bytes(
         self,

@@ -86,9 +86,18 @@ class Grouping:
         """Whether no other band of a value has more work than the group's."""
         if group.band is None:
             return True
-        rank = self.bands.rank
-        found = [self.bands.band(value, link) for link in self._possible(value)]
-        return all(rank[group.band.number] >= rank[band.number] for band in found)
+        number, ranks = group.band.number, self._ranks(value)
+        own = [rank for band, rank in ranks if band.number == number]
+        lost = max(own)[0] if own else 0.0
+        return all((lost, *self.bands.rank[number]) >= rank for _, rank in ranks)
+
+    def _ranks(self, value: Value) -> list[tuple[Band, tuple[float, ...]]]:
+        """The bands along which a value can be cut, with what is lost by that and their ranks."""
+        found = [(link, self.bands.band(value, link)) for link in self._possible(value)]
+        return [
+            (band, (-self.bands.lost(value, link), *self.bands.rank[band.number]))
+            for link, band in found
+        ]
 
     def _possible(self, value: Value) -> list[Link]:
         """The links along which a value can be cut."""
@@ -113,11 +122,7 @@ class Grouping:
 
     def _open(self, value: Value, first: int) -> None:
         """Into a group of the best of its bands, at once or later."""
-        found = [
-            (self.bands.rank[band.number], band)
-            for band in (self.bands.band(value, link) for link in self._possible(value))
-        ]
-        for _, band in sorted(found, key=lambda pair: pair[0], reverse=True):
+        for band, _ in sorted(self._ranks(value), key=lambda pair: pair[1], reverse=True):
             for phase in self.phases[first:]:
                 for group in phase:
                     if group.band == band and not group.is_alone and self._joins(value, group):

@@ -7,6 +7,7 @@ loops; and nothing may go wrong after it, so that a step that fails has changed 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from limpid.compiler.program.links import Link
 from limpid.compiler.program.values import Value
@@ -23,53 +24,69 @@ def too_early(schedule: Schedule, writes: Mapping[Value, Value], after: int) -> 
     """
     phases = {block: n for n, phase in enumerate(schedule.phases) for block in phase}
     reads = _reads(schedule, frozenset(writes.values()))
+    numbers = _numbers(schedule, writes)
     found = []
     for new, old in writes.items():
         writer = schedule.place[new]
         safe = phases[writer] > after and all(
-            _is_before(read, block, stage, new, writer, phases) for block, stage, read in reads[old]
+            _is_before(read, new, writer, phases, numbers) for read in reads[old]
         )
         if not safe:
             found.append(new)
     return found
 
 
-Read = tuple[Value, int]  # a value, and the number of the operand through which it reads
+class Read(NamedTuple):
+    """Where an old value is read: by which value, through the operand of which number."""
+
+    block: Block
+    stage: Stage
+    number_of_stage: int  # in the block
+    value: Value
+    number: int
 
 
-def _reads(
-    schedule: Schedule, olds: Collection[Value]
-) -> dict[Value, list[tuple[Block, Stage, Read]]]:
+def _reads(schedule: Schedule, olds: Collection[Value]) -> dict[Value, list[Read]]:
     """Where each old value is read."""
-    found: dict[Value, list[tuple[Block, Stage, Read]]] = {old: [] for old in olds}
+    found: dict[Value, list[Read]] = {old: [] for old in olds}
     for phase in schedule.phases:
         for block in phase:
-            for stage in block.stages:
+            for place, stage in enumerate(block.stages):
                 for value in stage.values:
                     for number, x in enumerate(value.operands):
                         if (old := base(x)) in olds:
-                            found[old].append((block, stage, (value, number)))
+                            found[old].append(Read(block, stage, place, value, number))
     return found
 
 
+def _numbers(schedule: Schedule, writes: Collection[Value]) -> dict[Value, int]:
+    """The number of the stage, in its block, that makes each new value."""
+    blocks = dict.fromkeys(schedule.place[new] for new in writes)
+    return {
+        value: number
+        for block in blocks
+        for number, stage in enumerate(block.stages)
+        for value in stage.values
+        if value in writes
+    }
+
+
 def _is_before(
-    read: Read, block: Block, stage: Stage, new: Value, writer: Block, phases: dict[Block, int]
+    read: Read, new: Value, writer: Block, phases: dict[Block, int], numbers: dict[Value, int]
 ) -> bool:
     """Whether an old value was read when the new one is written."""
-    if block is not writer:
-        return phases[block] < phases[writer]
-    if block.band is not None and not _reads_own_chunk(read, block, new):
+    if read.block is not writer:
+        return phases[read.block] < phases[writer]
+    if writer.band is not None and not _reads_own_chunk(read, writer, new):
         return False
-    mine = next(n for n, s in enumerate(block.stages) if new in s.values)
-    theirs = block.stages.index(stage)
-    if theirs != mine:
-        return theirs < mine
-    return stage.kind == NEST and _is_elementwise(read, new)
+    if read.number_of_stage != numbers[new]:
+        return read.number_of_stage < numbers[new]
+    return read.stage.kind == NEST and _is_elementwise(read, new)
 
 
 def _reads_own_chunk(read: Read, block: Block, new: Value) -> bool:
     """Whether of the old value only the part is read that the chunk's new one replaces."""
-    value, number = read
+    value, number = read.value, read.number
     link: Link | None = block.links.get(value)
     axis = None if link is None else link.axis_of(number)
     own = block.links[new].output if new in block.links else None
@@ -78,7 +95,7 @@ def _reads_own_chunk(read: Read, block: Block, new: Value) -> bool:
 
 
 def _is_elementwise(read: Read, new: Value) -> bool:
-    value, number = read
+    value, number = read.value, read.number
     found = locate(value.operands[number])
     same = found.offset == 0 and value.operands[number].shape == new.shape
     return same and value.kind == "map" and found.strides == packed(new.shape, new.order)

@@ -7,7 +7,6 @@ ready for later stages only. Contractions and calls are stages of their own.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -16,9 +15,12 @@ from limpid.compiler.program.puts import FILLED, fill_of, indexed_axes, is_at_in
 from limpid.compiler.program.values import Shape, Value, ordered
 from limpid.compiler.program.views import GIVEN, core, locate, packed
 from limpid.compiler.schedule.bands import Band, Bands
+from limpid.compiler.schedule.company import keep_company
 from limpid.compiler.schedule.groups import Group, Grouping, base
+from limpid.compiler.schedule.nearness import Nests
 
 MOST = 256  # values in a nest
+MOST_NUMBERS = 64  # single ones: functions without loops compile the longer the larger they are
 NEST, PRODUCT, CALL, NESTED = "nest", "product", "call", "nested"
 INDEXED = ("take_along", "gather")  # elements of the first operand at indices, the second
 ELEMENTWISE = ("map", *INDEXED, "accumulate")
@@ -154,8 +156,8 @@ def schedule(
     """The stages that compute these values, none of which is a view (`with_copies`).
 
     What is not native is a call. Late values are computed when all others are there, the first
-    before all that they don't need, and the lasting ones before those. Those apart are in no nest
-    with others.
+    before all that they don't need, and the lasting ones before those. Those apart are in nests
+    that are the same without them, or have no others.
     """
     values = ordered(ends)
     bands = Bands(values, apart)
@@ -185,7 +187,7 @@ class _Placement:
         self.of: dict[Value, Stage] = {}
         self._stages: list[Stage] = []
         self._numbers: dict[Value, int] = {}  # of stages after which values are there
-        self._nests: dict[tuple[Shape, int | None], list[int]] = {}  # numbers by what they run over
+        self._nests: dict[tuple[Shape, int | None], Nests] = {}  # by what they run over
         self._fills: dict[int, list[Stage]] = {}  # stages by the number of that which they precede
 
     def block(self) -> Block:
@@ -199,17 +201,27 @@ class _Placement:
                 self._add(value, len(self._stages), Stage(PRODUCT, ()))
             else:
                 self._place(value)
+        self.of.update(keep_company(self._stages, self.apart))
         fills = [self._fills.get(n, []) for n in range(len(self._stages))]
         stages = [s for fill, stage in zip(fills, self._stages) for s in (*fill, stage)]
-        return Block(self.group.band, stages, self.links)
+        return Block(self.group.band, [stage for stage in stages if stage.values], self.links)
 
     def _add(self, value: Value, number: int, stage: Stage | None = None) -> None:
         """To the stage of a number, or to a new one."""
         if stage is not None:
             self._stages.append(stage)
-        self._stages[number].add(value)
+        self._put(value, number)
         self._numbers[value] = number
         self.of[value] = self._stages[number]
+
+    def _put(self, value: Value, number: int) -> None:
+        stage = self._stages[number]
+        stage.add(value)
+        nests = self._nests.get((stage.domain, stage.band))
+        if nests is not None and stage.kind == NEST:
+            nests.note(number, value)
+            if len(stage.values) >= (MOST if stage.domain else MOST_NUMBERS):
+                nests.open.discard(number)
 
     def _apart(self, value: Value) -> None:
         kind = NESTED if self._is_native(value) else CALL
@@ -225,11 +237,13 @@ class _Placement:
             numbers.append(self._place(put))
         first = min(numbers)
         self._numbers[value] = max(numbers)
-        self.of[value] = self._stages[first]
-        if fill_of(value) is not None:
+        if fill_of(value) is None:
+            self.of[value] = self._stages[first]
+            self._put(value, first)
+        else:
             self.of[value] = Stage(NEST, *self._domain(value))
             self._fills.setdefault(first, []).append(self.of[value])
-        self.of[value].add(value)
+            self.of[value].add(value)
 
     def _place(self, value: Value) -> int:
         """To the first nest that it fits into."""
@@ -237,31 +251,33 @@ class _Placement:
         ready = [self._ready(x, domain, band) for x in value.operands]
         if value.kind in INDEXED:  # any element of the operand may be read
             ready[0] = self._numbers.get(base(value.operands[0]), -1) + 1
-        numbers = self._nests.setdefault((domain, band), [])
-        for number in numbers[bisect_left(numbers, max(ready, default=0)) :]:
-            if self._stages[number].takes(value) and self._is_near(value, number):
+        first = max(ready, default=0)
+        for number in sorted(self._near(value, domain, band)):
+            if number >= first and self._stages[number].takes(value):
                 self._add(value, number)
                 return number
-        numbers.append(len(self._stages))
-        self._add(value, len(self._stages), Stage(NEST, domain, band))
-        return len(self._stages) - 1
+        number = len(self._stages)
+        if not _turns(value):
+            self._nests[domain, band].open.add(number)
+        self._add(value, number, Stage(NEST, domain, band))
+        return number
 
-    def _is_near(self, value: Value, number: int) -> bool:
-        """Whether a nest already has something to do with what a value reads, and is not large.
+    def _near(self, value: Value, domain: Shape, band: int | None) -> list[int]:
+        """The nests that have something to do with what a value reads, and are not large.
 
-        Equal nests of things apart are one function; one nest of all would be a long one.
+        Equal nests of things apart are one function; one nest of all would be a long one. Squares
+        of elements are turned in registers, by loops of their own.
         """
-        stage = self._stages[number]
-        if _turns(value) or _turns(stage.values[0]):
-            return False  # squares of elements are turned in registers, by loops of their own
-        if len(stage.values) >= MOST or (value in self.apart) != (stage.values[0] in self.apart):
-            return False
-        if not stage.domain:
-            return True
+        nests = self._nests.setdefault((domain, band), Nests())
+        if _turns(value):
+            return []
         read = {base(x) for x in value.operands if x.size > 1}
-        return any(self._numbers.get(x) == number for x in read) or not read.isdisjoint(
-            base(x) for other in stage.values for x in other.operands
-        )
+        apart = value in self.apart
+        return [
+            number
+            for number in (nests.of(read) if domain else nests.open)
+            if (self._stages[number].values[0] in self.apart) == apart
+        ]
 
     def _domain(self, value: Value) -> tuple[Shape, int | None]:
         """What a nest with a value runs over, without axes of extent 1; the axis that is cut."""

@@ -221,7 +221,7 @@ def _sizes(value: Value, part: Contraction, block: Block | None) -> str:
     a, b, c = map(reads, choice.accesses(part))
     rows = [n for n in extents if n in a and n in c and n not in b]
     free = [n for n in extents if n in c and n not in rows and n != choice.lane]
-    sums = [n for n in extents if n not in c]
+    sums = [n for n in extents if n not in c and n != choice.lane]
     found = [("rows", rows), ("lanes", [choice.lane]), ("sums", sums), ("for each", free)]
     return ", ".join(_listed(title, names, extents) for title, names in found if names)
 

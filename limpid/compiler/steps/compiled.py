@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,17 @@ from limpid.compiler.machine.target import Target
 from limpid.compiler.program.translation import translate
 from limpid.compiler.program.values import Value
 from limpid.compiler.runtime.native import Native
+from limpid.compiler.runtime.program import Program
+from limpid.compiler.runtime.words import words_tell
+from limpid.compiler.steps import known
 from limpid.compiler.steps.executor import Executor, explain
 from limpid.compiler.steps.holdings import Holdings
-from limpid.graph.graph import Graph
+from limpid.graph.graph import Graph, is_reference
 from limpid.graph.node import Array, Node, next_number
 from limpid.graph.source import capture
 from limpid.storage import Storage
 
+CALLERS = 3  # frames of limpid above an update, at least
 LARGE = 256  # elements from which on an output is given away and not copied
 
 
@@ -25,7 +29,7 @@ class Compiled:
     """A graph in native code: `run` as `Executor` has it, and `update` of storages in place.
 
     gradients  leaves, each with the number of the output that its `.grad` becomes, or None
-    probes     outputs that are only looked at
+    probes     outputs that are only looked at; the small ones are in `notes`
     """
 
     in_place = True
@@ -37,29 +41,55 @@ class Compiled:
         gradients: Sequence[tuple[Node, int | None]] = (),
         probes: Collection[int] = (),
     ) -> None:
-        self._graph = graph
+        self._graph, self._target = graph, target
+        self._gradients, self._probes = gradients, probes
         self._inputs, outputs = len(graph.inputs), len(graph.outputs)
         names = list(graph.slots)
         self._new = [names.index(name) for name in graph.writes]  # slots that are written
-        program = translate(graph)
         self._left = kept = [number for _, number in gradients if number is not None]
-        self._results = Results(outputs, kept, [x.size for x in program.outputs])
-        self.native = Native(
+        self._outputs = outputs
+        self._results = Results(outputs, kept, list(map(_size, graph.outputs)), probes)
+        name = known.name_of(graph, target, kept, probes)
+        found: Program | None = None if name is None else known.read(name, target)
+        if found is None:
+            found = native = self._made()
+            if name is not None:
+                known.write(name, native)
+        self._use(found)
+
+    def _made(self) -> Native:
+        """The program."""
+        program = translate(self._graph)
+        return Native(
             program.outputs,
-            target,
-            {outputs + n: self._inputs + slot for n, slot in enumerate(self._new)},
+            self._target,
+            {self._outputs + n: self._inputs + slot for n, slot in enumerate(self._new)},
             [truth for truth, _ in program.checks],
             self._explain,
-            [*kept, *self._results.large],
-            probes,
+            [*self._left, *self._results.large],
+            self._probes,
         )
-        self._outputs = outputs
-        self._holdings = Holdings(self.native, self._inputs, self._new, gradients)
+
+    def _use(self, program: Program) -> None:
+        """Let this one run."""
+        self.program = program
+        self._holdings = Holdings(program, self._inputs, self._new, self._gradients)
+        self._results.forget()
+        can_point = words_tell() and program.is_whole
+        self._point = program.buffers.pointer(self._inputs) if can_point else None
+
+    @property
+    def native(self) -> Native:
+        """The program with all that can be shown of it: one from the cache is made anew."""
+        if not isinstance(self.program, Native):
+            self._use(self._made())
+        assert isinstance(self.program, Native)
+        return self.program
 
     def run(self, inputs: Sequence[Array], state: Sequence[Array]) -> tuple[list[Any], list[Any]]:
         """The outputs and the new values of slots; nothing is written to."""
         self._holdings.forget()
-        native = self.native
+        native = self.program
         for number in self._left:
             native.renew(number)  # the array before is in somebody's `.grad`
         self._set_inputs(inputs)
@@ -71,18 +101,26 @@ class Compiled:
         return outputs, [native.output(self._outputs + n) for n in range(len(self._new))]
 
     def update(self, inputs: Sequence[Array], read: Sequence[Storage]) -> list[Any]:
-        """The outputs; slots and `.grad` have their new values. None for what is in `.grad`."""
-        native = self.native
+        """The outputs; slots and `.grad` have their new values.
+
+        None for what is in `.grad`, and for small outputs that are only looked at.
+        """
+        native = self.program
         write = self._holdings.hold(read)
-        self._set_inputs(inputs)
+        if self._point is None or type(inputs) is not tuple or not self._point(inputs):
+            self._set_inputs(inputs)
         if not native.execute():
             self._fail(inputs, [storage.read() for storage in read])
-        write.version, write.source = next_number(), capture()
+        write.version, write.source = next_number(), capture(CALLERS)
         self._holdings.leave()
         return self._results.taken(native)
 
+    def notes(self) -> Array:
+        """All small outputs that are only looked at, for `noted` of the program."""
+        return self.program.buffers.notes.copy()
+
     def _set_inputs(self, inputs: Sequence[Array]) -> None:
-        set_input = self.native.buffers.set_input
+        set_input = self.program.buffers.set_input
         for number, x in enumerate(inputs):
             set_input(number, x if x.flags.c_contiguous else np.array(x, order="C"))
 
@@ -95,22 +133,38 @@ class Compiled:
         explain(value.node, list(operands), error)
 
 
+def _size(output: Any) -> int:
+    """The elements of an output of a graph."""
+    if is_reference(output):
+        node, number = output
+        return int(node.outputs[number].size)
+    return int(np.size(output))
+
+
 class Results:
     """Arrays of outputs for whoever called: small ones are copied, large ones given away."""
 
-    def __init__(self, count: int, left: Collection[int], sizes: Sequence[int]) -> None:
-        self._count = count
-        self._small = [n for n in range(count) if n not in left and sizes[n] < LARGE]
-        self.large = [n for n in range(count) if n not in left and sizes[n] >= LARGE]
-        self._arrays: list[Array] = []
+    def __init__(
+        self, count: int, left: Collection[int], sizes: Sequence[int], probes: Collection[int]
+    ) -> None:
+        own = set(range(count)).difference(left)
+        self._small = [n for n in own.difference(probes) if sizes[n] < LARGE]
+        self.large = [n for n in sorted(own) if sizes[n] >= LARGE]
+        last = count if probes else max([*self._small, *self.large], default=-1) + 1
+        self._nothing: list[Any] = [None] * last
+        self.forget()
 
-    def taken(self, native: Native) -> list[Any]:
-        """The outputs as they are now; None for those that are left elsewhere."""
-        if not self._arrays:
-            self._arrays = [native.array(n) for n in self._small]
-        found: list[Any] = [None] * self._count
-        for n, array in zip(self._small, self._arrays):
-            found[n] = array.copy()
+    def forget(self) -> None:
+        """They are in other arrays from now on."""
+        self._copies: list[tuple[int, Callable[[], Array]]] = []
+
+    def taken(self, native: Program) -> list[Any]:
+        """The outputs as they are now; None, or nothing at the end, for those left elsewhere."""
+        if not self._copies:
+            self._copies = [(n, native.array(n).copy) for n in self._small]
+        found = self._nothing.copy()
+        for n, copy in self._copies:
+            found[n] = copy()
         for n in self.large:
             found[n] = native.array(n)
             native.renew(n)

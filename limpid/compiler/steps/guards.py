@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from limpid.compiler.steps.places import NOTHING, Cell, Entry, Place, Variables, same
+from limpid.compiler.steps.lookout import Lookout
+from limpid.compiler.steps.places import Entry, Place, Variables
 from limpid.compiler.steps.surroundings import Surroundings
 from limpid.graph import dtype as dtypes
 from limpid.graph.changes import Changes
@@ -52,17 +53,14 @@ class Guards:
     def __init__(self, function: Callable[..., Any], objects: Sequence[tuple[str, Any]]) -> None:
         self.epoch = Changes.any
         self.grad_enabled = context.state.grad_enabled
-        self.default = dtypes.default_float()
         found = Surroundings(function, objects)
         self.written = found.written
         self.generators = found.generators
-        self._entries = [p for p in found.always if type(p) is Entry]
-        self._cells = [p for p in found.always if type(p) is Cell]
-        self._others = [p for p in found.always if type(p) not in (Entry, Cell)]
+        default = Entry("default type", vars(dtypes), "_default_float")
+        self._always = [default, *found.always]
+        self._lookout = Lookout(self._always)
         self._counted = found.counted
         self.tables = _tables(found.written)
-        self._gets = [(p.mapping.get, p.key, p.value) for p in self._entries]
-        self._contents = [(p.cell, p.value) for p in self._cells]
         self._open: dict[Node, bool] = {}
         self._without: list[Node] = []  # leaves that had no gradient, and were asked
         self._with: list[Node] = []
@@ -78,32 +76,14 @@ class Guards:
 
     def hold(self) -> bool:
         """Whether all is as it was."""
-        for get, key, value in self._gets:
-            if get(key, NOTHING) is not value and not same(get(key, NOTHING), value):
-                return False
-        try:
-            for cell, value in self._contents:
-                if cell.cell_contents is not value and not same(cell.cell_contents, value):
-                    return False
-        except ValueError:  # an empty cell
-            if not all(place.holds() for place in self._cells):
-                return False
-        for place in self._others:
-            if not place.holds():
-                return False
+        if context.state.grad_enabled is not self.grad_enabled or not self._lookout.holds():
+            return False
         if Changes.any != self.epoch and not self._counted_hold():
             return False
         for node in self._without:
             if node.retained is not None and node.retained.get(0) is not None:
                 return False
         return not self._with or all(map(_has_gradient, self._with))
-
-    def modes_hold(self) -> bool:
-        """Whether the gradient mode and the default float type are the same."""
-        return (
-            context.state.grad_enabled is self.grad_enabled
-            and dtypes.default_float() is self.default
-        )
 
     def _counted_hold(self) -> bool:
         """Whether modules and optimisers are as they were, after attributes have changed."""
@@ -122,10 +102,7 @@ class Guards:
         found = []
         if context.state.grad_enabled is not self.grad_enabled:
             found.append(f"gradients enabled: {self.grad_enabled} → {not self.grad_enabled}")
-        if dtypes.default_float() is not self.default:
-            found.append(f"default type: {self.default.name} → {dtypes.default_float().name}")
-        places = [*self._entries, *self._cells, *self._others]
-        found += [place.difference() for place in places if not place.holds()]
+        found += [place.difference() for place in self._always if not place.holds()]
         found += _shortened([p.difference() for p in self._counted if not p.holds()])
         found += [f"{table.label}: other slots" for table in self.tables if not table.holds()]
         for node, open_ in self._open.items():

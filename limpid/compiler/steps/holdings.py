@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.runtime.native import Native
+from limpid.compiler.machine import anatomy
+from limpid.compiler.runtime.program import Program
 from limpid.compiler.runtime.references import References
+from limpid.compiler.runtime.words import Words, words_tell
 from limpid.graph.context import context
 from limpid.graph.node import Array, Node
 from limpid.storage import Storage, Write
@@ -30,7 +32,7 @@ class Holdings:
 
     def __init__(
         self,
-        native: Native,
+        native: Program,
         first: int,
         written: Sequence[int],
         gradients: Sequence[tuple[Node, int | None]],
@@ -51,6 +53,7 @@ class Holdings:
         self._tensors: list[Tensor] = []  # in `.grad`
         self._mine = References([])  # all that nobody else may hold
         self._is_known = False  # whether that was looked at since it was written
+        self._words: Words | None = None  # that show all of it
 
     def hold(self, storages: Sequence[Storage]) -> Write:
         """Before a run: let it use what the storages hold; the write that all updates share."""
@@ -74,28 +77,49 @@ class Holdings:
 
     def _is_as_before(self, storages: Sequence[Storage]) -> bool:
         """Whether all arrays are those of the last run, and nobody else has taken one."""
-        if not self._is_known or not self._mine.unchanged():
+        if not self._is_known or context.state.journal is not None:
             return False
-        if not all(map(is_, [storage.latest for storage in storages], self._latest)):
+        if storages is not self._storages and not all(map(is_, storages, self._storages)):
             return False
+        if self._words is not None:
+            return bool(self._words.unchanged())
+        if not self._mine.unchanged() or not self._are_same(storages):
+            return False
+        self._words = self._shown()
+        return True
+
+    def _are_same(self, storages: Sequence[Storage]) -> bool:
+        """Whether nobody has written to storages and gradients."""
         try:
             retained: Any = [node.retained[0] for node in self._nodes]  # type: ignore[index]  # caught
         except (TypeError, KeyError):
             return False
-        return (
-            all(map(is_, retained, self._tensors))
-            and (storages is self._storages or all(map(is_, storages, self._storages)))
-            and context.state.journal is None
-        )
+        latest = [storage.latest for storage in storages]
+        return all(map(is_, latest, self._latest)) and all(map(is_, retained, self._tensors))
+
+    def _shown(self) -> Words | None:
+        """Words that show that nothing has changed, where there are any."""
+        if not words_tell():
+            return None
+        pairs = self._mine.pairs()
+        for storage, latest in zip(self._storages, self._latest, strict=True):
+            pairs += anatomy.of_slot(storage, _LATEST, latest)
+        for node, tensor in zip(self._nodes, self._tensors, strict=True):
+            retained = node.retained or {}
+            held = anatomy.of_entries(retained, {0: tensor})
+            if held is None:
+                return None
+            pairs += [*anatomy.of_slot(node, _RETAINED, retained), *held]
+        return Words(pairs)
 
     def _look(self, storages: Sequence[Storage]) -> None:
         """Find the arrays of storages that somebody wrote, and others for those that are held."""
-        held = self._held()
-        self._mine, self._is_known = References([]), False
+        held, written = self._held(), set(self._written)
+        self._mine, self._is_known, self._words = References([]), False, None
         for slot, storage in enumerate(storages):
             same = bool(self._latest) and storage is self._storages[slot]
             same = same and storage.latest is self._latest[slot]
-            if slot in self._written and (not same or id(storage.array) in held):
+            if slot in written and (not same or id(storage.array) in held):
                 self._own(storage)
                 same = False
             if not same:
@@ -141,3 +165,6 @@ def _retain(node: Node, gradient: Tensor | None) -> None:
     if node.retained is None:
         node.retained = {}
     node.retained[0] = gradient
+
+
+_LATEST, _RETAINED = anatomy.slot(Storage, "latest"), anatomy.slot(Node, "retained")

@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from limpid.compiler.machine import anatomy
+from limpid.compiler.machine.anatomy import Pairs
 from limpid.graph.changes import Changes
+from limpid.graph.dtype import DType
 from limpid.graph.node import Array
 from limpid.tensor import Slot, Tensor
 
@@ -49,6 +52,8 @@ def shown(value: Any) -> str:
     if isinstance(value, (*_EQUAL, float, np.generic, Nothing, tuple)):
         text = repr(value)
         return text if len(text) <= 40 else f"{text[:37]}…"
+    if isinstance(value, DType):
+        return value.name
     if isinstance(value, Tensor):
         return f"a tensor {value.spec}"
     if isinstance(value, np.ndarray):
@@ -89,6 +94,10 @@ class Place:
         """Whether it holds what it held."""
         return same(self.read(), self.value)
 
+    def pairs(self) -> Pairs | None:
+        """Words of memory that show that it holds the very same; None where there are none."""
+        return None
+
     def difference(self) -> str:
         """How what it holds differs from what it held, for people."""
         return f"{self.label}: {change(self.value, self.read())}"
@@ -114,6 +123,11 @@ class Entry(Place):
     def read(self) -> Any:
         """What it holds now."""
         return self.mapping.get(self.key, NOTHING)
+
+    def pairs(self) -> Pairs | None:
+        """Words of memory that show that it holds the very same; None where there are none."""
+        mapping: Any = self.mapping
+        return anatomy.of_entries(mapping, {self.key: self.value})
 
     def write(self, value: Any) -> None:
         """Let it hold something."""
@@ -165,6 +179,10 @@ class Cell(Place):
         except ValueError:
             return NOTHING
 
+    def pairs(self) -> Pairs | None:
+        """Words of memory that show that it holds the very same; None where there are none."""
+        return None if self.value is NOTHING else anatomy.of_cell(self.cell, self.value)
+
     def write(self, value: Any) -> None:
         """Let it hold something."""
         if value is NOTHING:
@@ -209,6 +227,14 @@ class Contents(Place):
         if isinstance(now, dict):
             return all(map(same, now, before)) and _all_same(now.values(), before.values())
         return now == before if isinstance(now, set) else _all_same(now, before)
+
+    def pairs(self) -> Pairs | None:
+        """Words of memory that show that the very same is in it; None where there are none."""
+        if type(self.container) is list:
+            return anatomy.of_list(self.container, self.value)
+        if isinstance(self.container, dict):
+            return anatomy.of_dict(self.container, self.value)
+        return None
 
     def difference(self) -> str:
         """The first thing in it that is another one."""
@@ -271,6 +297,13 @@ class Standing(Place):
         """Whether it stands for the same."""
         return self.read() is self.value
 
+    def pairs(self) -> Pairs:
+        """Words of memory that show it."""
+        if self.tensor.node is None:
+            alone = anatomy.of_slot(self.tensor, _NODE, None)
+            return [*alone, *anatomy.of_slot(self.tensor, _VALUE, self.value)]
+        return anatomy.of_slot(self.tensor, _NODE, self.value)
+
     def difference(self) -> str:
         """That it does not."""
         return f"{self.label}: the tensor was changed in place, as by {self.label} += …"
@@ -324,3 +357,6 @@ class Variables(Place):
             if not self._same(name):
                 return f"{self.label}.{name}: {change(*self._change(name))}"
         return f"{self.label}: parts {', '.join(self.parts)} → {', '.join(self._find_parts())}"
+
+
+_NODE, _VALUE = anatomy.slot(Tensor, "node"), anatomy.slot(Tensor, "_value")

@@ -47,6 +47,7 @@ class Recording:
         self.effects = take.effects
         self.gradients = take.gradients  # leaves; the number of an output, or None
         self._result = take.result
+        self._single = take.result.output  # the number of the output that is the whole result
         self._rebinds = take.rebinds
         self._made = take.made  # how many outputs become tensors
         self._end = End(self.graph.outputs[: take.made], take.carriers)
@@ -58,36 +59,36 @@ class Recording:
         self._uses_given = take.uses_given
         self._twins = {later for _, later in signature.twins}
         self._compares_twins = bool(signature.twins or take.rebinds)
-        self._is_plain = not (
-            take.uses_given or signature.twins or take.rebinds or take.effects or take.generator
-        )
+        self._is_plain = not (take.uses_given or signature.twins or take.rebinds or take.effects)
 
-    def collect(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array] | None:
+    def collect(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Array] | None:
         """The arrays of the inputs of a call that this recording can stand for, else None."""
         arrays = self.signature.collect(args, kwargs)
-        if arrays is None or not self.guards.modes_hold() or not self.guards.hold():
+        if arrays is None or not self.guards.hold():
             return None
         if self._compares_twins and not self.signature.has_twins_of(args, kwargs):
             return None
         return arrays
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]) -> Any:
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: Sequence[Array]) -> Any:
         """What the call does, and returns."""
-        if self._is_plain and self.watch is None and self.executor.in_place:
-            outputs = self.executor.update(arrays, self._read)
+        runner, read = self.watch or self.executor, self._read
+        if self._generator is not None:
+            read = self._of_this_thread(read)
+        if self._is_plain and runner.in_place:
+            outputs = runner.update(arrays, read)
+            if self._single is not None:
+                return self._end.tensor(self._single, outputs[self._single])
             return self._result.make(self._end.tensors(outputs), ())
         given = self.signature.given(args, kwargs) if self._uses_given else ()
         arrays = self.distinct(arrays)
         self._check_rebinds(given)
-        read, written = self._read, self._written
-        if self._generator is not None:
-            read, written = self._of_this_thread(read), self._of_this_thread(written)
-        runner = self.watch or self.executor
         if runner.in_place:
             outputs = runner.update(arrays, read)
         else:
             outputs, values = runner.run(arrays, [storage.read() for storage in read])
             outputs, values = _apart(outputs, arrays), _apart(values, arrays)
+            written = self._of_this_thread(self._written)
             write_all(written, [np.asarray(value, order="C") for value in values], capture())
             self._leave_gradients(outputs)
         tensors = self._end.tensors(outputs)
@@ -95,7 +96,7 @@ class Recording:
             self._leave(tensors, given)
         return self._result.make(tensors, given)
 
-    def distinct(self, arrays: list[Array]) -> list[Array]:
+    def distinct(self, arrays: Sequence[Array]) -> Sequence[Array]:
         """The arrays of a call as the graph takes them: a tensor that comes twice is there once."""
         if not self._twins:
             return arrays
@@ -143,10 +144,12 @@ class Recording:
     def _of_this_thread(self, storages: list[Any]) -> list[Any]:
         """Draws are from the generator of the thread that calls."""
         mine, theirs = default_generator().state.storage, self._generator
+        if mine is theirs:
+            return storages
         return [mine if storage is theirs else storage for storage in storages]
 
 
-def _apart(values: list[Any], arrays: list[Array]) -> list[Array]:
+def _apart(values: list[Any], arrays: Sequence[Array]) -> list[Array]:
     """Results; copies of those that are arguments, or views of what the caller may write to."""
     theirs = set(map(id, arrays))
     return [
@@ -155,6 +158,6 @@ def _apart(values: list[Any], arrays: list[Array]) -> list[Array]:
     ]
 
 
-def _copied(value: Array, arrays: list[Array]) -> Array:
+def _copied(value: Array, arrays: Sequence[Array]) -> Array:
     """A copy if the value may share memory with an argument."""
     return value.copy() if any(np.may_share_memory(value, x) for x in arrays) else value

@@ -79,8 +79,7 @@ class Outputs:
             return lambda tensors, given: given[place]
         if self._stays(leaf):
             return lambda tensors, given: leaf
-        number = self.number(leaf)
-        return lambda tensors, given: tensors[number]
+        return _Output(self.number(leaf))
 
     def _stays(self, leaf: Tensor) -> bool:
         """Whether this tensor was there before, or is state: it is itself at every call."""
@@ -100,18 +99,27 @@ class Outputs:
             )
 
 
+class _Output:
+    """Makes the tensor of an output."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __call__(self, tensors: Sequence[Tensor], given: Sequence[Any]) -> Tensor:
+        return tensors[self.number]
+
+
 class Nested:
-    """A value, of which `make` makes the like."""
+    """A value, of which `make` makes the like. `output`: its number, where it is just that."""
 
     def __init__(self, makes: Sequence[Make], rebuild: Rebuild) -> None:
         self._makes = makes
         self._rebuild = rebuild
-        self._single = makes[0] if rebuild is next else None  # where nothing is nested
+        single = makes[0] if rebuild is next else None  # nothing is nested
+        self.output = single.number if isinstance(single, _Output) else None
 
     def make(self, tensors: Sequence[Tensor], given: Sequence[Any]) -> Any:
         """The value, nested as the first was."""
-        if self._single is not None:
-            return self._single(tensors, given)
         return self._rebuild(iter([make(tensors, given) for make in self._makes]))
 
 
@@ -123,22 +131,22 @@ class End:
     """
 
     def __init__(self, references: Sequence[Any], carriers: set[Node]) -> None:
-        self._carry = [_carries_gradient(r, carriers) for r in references]
         specs = [r[0].outputs[r[1]] if is_reference(r) else spec_of(r) for r in references]
         start = Node(
             Leaf("a compiled step"), (), (), NO_PARAMS, (spec_of(0.0),), "", None, None, True
         )
         saved = (None,) * (len(specs) + 1)
-        self._node = Node(
-            _boundary, (start,), (0,), NO_PARAMS, tuple(specs), "", None, None, True, saved
-        )
+        node = Node(_boundary, (start,), (0,), NO_PARAMS, tuple(specs), "", None, None, True, saved)
+        self._nodes = [node if _carries_gradient(r, carriers) else None for r in references]
+        self._numbers = range(len(specs))
 
     def tensors(self, values: Sequence[Array]) -> list[Tensor]:
-        """Tensors with these values."""
-        return [
-            Tensor(self._node if carries else None, number, value)
-            for number, (value, carries) in enumerate(zip(values, self._carry))
-        ]
+        """Tensors with these values; there may be more values."""
+        return [Tensor(*given) for given in zip(self._nodes, self._numbers, values)]
+
+    def tensor(self, number: int, value: Array) -> Tensor:
+        """The tensor of one output."""
+        return Tensor(self._nodes[number], number, value)
 
 
 def _carries_gradient(reference: Any, carriers: set[Node]) -> bool:

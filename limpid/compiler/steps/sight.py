@@ -139,8 +139,8 @@ class Watch:
             self._keep(inputs, [storage.read() for storage in self._storages])
         if probed is None:
             return self._recording.executor.update(inputs, read)
-        outputs, found = probed.update(inputs, self._storages)
-        self._sight.show(probed, found)
+        outputs: list[Any] = probed.executor.update(inputs, self._storages)
+        self._sight.show(probed, probed.found(outputs, inputs))
         return outputs
 
     def _prepared(self) -> ProbedGraph | None:

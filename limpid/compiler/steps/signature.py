@@ -14,6 +14,7 @@ from unicodedata import normalize
 
 import numpy as np
 
+from limpid.compiler.steps.forms import collector
 from limpid.compiler.steps.places import is_counted, same, shown
 from limpid.graph.context import context
 from limpid.graph.dtype import DType, dtype_of
@@ -37,12 +38,7 @@ class Argument:
         self.label = label  # as in messages: batch.x
         self.name = ""  # as in graphs: batch_x
         self.value = value
-        self.spec: Spec | None = None
-        if isinstance(value, ndarray):
-            array = to_array(value)
-            self.spec = Spec(array.shape, dtype_of(array.dtype))
-        elif isinstance(value, Tensor) and not is_state(value):
-            self.spec = value.spec
+        self.spec = _spec(value)
 
     @property
     def is_object(self) -> bool:
@@ -51,6 +47,14 @@ class Argument:
 
     def __str__(self) -> str:
         return shown(self.value) if self.spec is None else repr(self.spec)
+
+
+def _spec(value: Any) -> Spec | None:
+    """Of an input; None for other arguments."""
+    if isinstance(value, ndarray):
+        array = to_array(value)
+        return Spec(array.shape, dtype_of(array.dtype))
+    return value.spec if isinstance(value, Tensor) and not is_state(value) else None
 
 
 class Signature:
@@ -81,12 +85,17 @@ class Signature:
         self._keywords = tuple(kwargs)
         self._positional = tuple(takes[: len(args)])
         self._named = tuple(zip(kwargs, takes[len(args) :], strict=True))
+        self._collect = collector((*args, *kwargs.values()), self._is_whole, _spec)
         self.inputs = [leaf for leaf in self.leaves if leaf.spec is not None]
         self.twins = _twins([leaf.value for leaf in self.inputs])
         _name_all(self.inputs)
 
-    def collect(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array] | None:
+    def collect(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Array] | None:
         """The arrays of the inputs, in order; None if the call is of another kind."""
+        if self._collect is not None and tuple(kwargs) == self._keywords:
+            found = self._collect((*args, *kwargs.values()) if kwargs else args)
+            if found is not None:
+                return found
         if len(args) != self._count or len(kwargs) != len(self._named):
             return None
         arrays: list[Array] = []

@@ -72,7 +72,10 @@ class Trail:
         """A backward pass has the whole gradient of a node: a list where it has several outputs."""
         if context.state.recorder is not self._recorder:
             return
-        for index, part in enumerate(gradient if isinstance(gradient, list) else [gradient]):
+        if not isinstance(gradient, list):
+            self.upstream[node, 0].append(reference_of(gradient))
+            return
+        for index, part in enumerate(gradient):
             if part is not None:
                 self.upstream[node, index].append(reference_of(part))
 

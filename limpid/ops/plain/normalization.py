@@ -26,7 +26,8 @@ def standardized(
     var = np.maximum(square - rest * rest, 0)
     z = (deviation - rest) * (1 / np.sqrt(var + eps))
     y = z if type(weight) in (int, float) and weight == 1 else z * weight
-    return y if type(bias) in (int, float) and bias == 0 else y + bias, z, average + rest, var
+    y = y if type(bias) in (int, float) and bias == 0 else y + bias
+    return y, z, np.where(np.isnan(rest), average, average + rest), var  # it may be infinite
 
 
 def sums_along(x: Any, *, axis: int, before: int, after: int) -> Any:

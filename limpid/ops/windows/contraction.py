@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -61,6 +62,13 @@ class Contraction:
     left: Access
     right: Access | None = None
     combine: str = "add"
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # plans are found by it, again and again
+        return hash((self.indices, self.output, self.left, self.right, self.combine))
 
     def names(self, *roles: str) -> tuple[str, ...]:
         """The names of the indices with these roles, in order."""

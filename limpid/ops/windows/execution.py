@@ -42,8 +42,12 @@ def execute(contraction: Contraction, left: Array, right: Array, out: Array) -> 
     if not (left.size and right.size and out.size):
         out[...] = 0
         return
-    if provided(contraction, left, right, out):
-        return
+    if not provided(contraction, left, right, out):
+        execute_on_numpy(contraction, left, right, out)
+
+
+def execute_on_numpy(contraction: Contraction, left: Array, right: Array, out: Array) -> None:
+    """The same by NumPy alone, for arrays that have elements."""
     layouts = [(x.strides, x.itemsize) for x in (left, right, out)]
     kept = contraction.multiply_adds() < KEPT
     plan = _kept_plan(contraction, *layouts) if kept else _plan(contraction, *layouts)

@@ -38,12 +38,16 @@ class Groups(NamedTuple):
     one_sum: bool  # whether all groups write to the same places, and have to be added up
     places: Slices  # of the output that are written to
 
-    def run(self, work: Callable[[Any, Array], None], out: Array) -> None:
-        """`work(group, array)` writes a group to an array; together they are written to `out`."""
+    def run(self, work: Callable[[Any, Array], None], out: Array, blas: bool = True) -> None:
+        """`work(group, array)` writes a group to an array; together they are written to `out`.
+
+        blas  whether that may call BLAS
+        """
         others = len(self.groups) - 1 if self.one_sum else 0
         sums = [out, *(np.empty_like(out) for _ in range(others))]
         into = sums if self.one_sum else [out] * len(self.groups)
-        run_parts([partial(work, group, s) for group, s in zip(self.groups, into, strict=True)])
+        pairs = zip(self.groups, into, strict=True)
+        run_parts([partial(work, group, target) for group, target in pairs], blas)
         for total in sums[1:]:
             out[self.places] += total[self.places]
 

@@ -151,4 +151,5 @@ class Shown:
     def _reading(self, method: str, recording: Recording | None = None) -> Reading:
         from limpid.compiler.steps.reports.reading import Reading
 
-        return Reading(self.__name__, recording or self.latest(), f"{method}()")
+        with self.lock:  # a program from the cache is made anew
+            return Reading(self.__name__, recording or self.latest(), f"{method}()")
