@@ -8,7 +8,7 @@ CONSTRAINED := -c constraints.txt
 COMPILED := $(wildcard tests/test_compile*.py) $(addprefix tests/test_, probes.py replay.py verify.py \
 	training.py) docs
 
-.PHONY: train test test-peers test-long bench format clean
+.PHONY: train test test-peers test-long test-browser bench format clean
 
 train: .venv/installed
 	$(BIN)/limpid train digits
@@ -26,6 +26,12 @@ test-peers: .venv/peers
 test-long: .venv/test
 	$(BIN)/python -m pytest -m long
 	LIMPID_NATIVE=0 $(BIN)/python -m pytest
+
+# Pages as they look and work, in Debian's Chromium; which is installed if there is none.
+test-browser: .venv/test
+	@command -v chromium >/dev/null || { \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	$(BIN)/python -m pytest -m browser tests
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks

@@ -20,6 +20,7 @@ from limpid.explanation import (
     Reason,
     debug,
     derive,
+    draw,
     explain,
     why,
 )
@@ -290,6 +291,7 @@ __all__ = [
     "digamma",
     "divide",
     "dot",
+    "draw",
     "dstack",
     "einsum",
     "elementwise",

@@ -164,6 +164,12 @@ class RunError(LimpidError, RuntimeError):
     id = "L502"
 
 
+class MissingLibraryError(LimpidError, ImportError):
+    """A library that an optional part of limpid needs is not installed."""
+
+    id = "L503"
+
+
 def hide_internal_frames(trace: TracebackType | None) -> TracebackType | None:
     """The traceback without limpid's own frames; those of the user stay, linked as before."""
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(PACKAGE):

@@ -4,6 +4,7 @@ from limpid.explanation.build import explain
 from limpid.explanation.compiled import derive_step, explain_step
 from limpid.explanation.derivation.derivation import Derivation
 from limpid.explanation.derivation.derive import derive
+from limpid.explanation.drawing.request import draw
 from limpid.explanation.quantity import Quantity
 from limpid.explanation.reasons.reason import Reason
 from limpid.explanation.reasons.why import why
@@ -23,6 +24,7 @@ __all__ = [
     "debug",
     "derive",
     "derive_step",
+    "draw",
     "explain",
     "explain_step",
     "render_text",

@@ -45,6 +45,21 @@ def explain(
     >>> record["x"].gradient.array.item(), record.edges_into("x")[0].pattern
     (-4.0, 'distributes')
     """
+    made = _pass(output, gradient)
+    return explain_pass(made, wanted_nodes(made.nodes, wrt), at)
+
+
+def record_numbers(output: Tensor, gradient: Any = None, formulas: int = 300) -> Explanation:
+    """The same for the whole graph; without formulas if it has more nodes than `formulas`.
+
+    Formulas take most of the time, and nobody reads thousands of them.
+    """
+    made = _pass(output, gradient)
+    return _Builder(made, (), len(made.nodes) <= formulas).explanation()
+
+
+def _pass(output: Any, gradient: Any) -> Pass:
+    """The pass that an eager tensor comes from."""
     if not isinstance(output, Tensor) or output.node is None or not output.requires_grad:
         raise NoGradientError(
             "explain needs a tensor that was computed from something with requires_grad=True"
@@ -52,10 +67,8 @@ def explain(
     if output._value is None:
         raise AbstractError("explain needs values; a recorded graph has none until it runs")
     nodes = reachable([output.node])
-    wanted = wanted_nodes(nodes, wrt)
     seed = seed_for(output, gradient, False)
-    made = Pass(nodes, (output.node, output.index), forward_values(nodes), seed)
-    return explain_pass(made, wanted, at)
+    return Pass(nodes, (output.node, output.index), forward_values(nodes), seed)
 
 
 @dataclass(frozen=True)
@@ -91,14 +104,14 @@ def wanted_nodes(nodes: Sequence[Node], wrt: Any) -> list[Node]:
 
 
 class _Builder:
-    def __init__(self, given: Pass, wrt: Sequence[Node]):
+    def __init__(self, given: Pass, wrt: Sequence[Node], written: bool = True):
         self.given, self.nodes, self.values = given, given.nodes, given.values
         self.active = depending(self.nodes, wrt)
         self.ids = number_nodes(self.nodes)
         self.names = name_nodes(self.ids)
-        from limpid.explanation.written import Rules  # with all of formulas
+        from limpid.explanation.written import Rules, Unwritten  # with all of formulas
 
-        self.rules = Rules(self.names, self.ids)
+        self.rules = Rules(self.names, self.ids) if written else Unwritten()
         self.arrived: dict[tuple[Node, int], list[tuple[str, Any]]] = {}
         self.edges: list[Edge] = []
 
@@ -268,7 +281,10 @@ def saved_bytes(node: Node) -> int:
     needed = sum(
         1 << i for i, x in enumerate(node.inputs) if isinstance(x, Node) and x.requires_grad
     )
-    read = find_reads(op, specs, node.params, needed & op.differentiable)
+    if op.jointly_linear:
+        read = op.constant_reads(len(node.outputs), len(specs))
+    else:
+        read = find_reads(op, specs, node.params, needed & op.differentiable)
     values = [*node.outputs, *specs]
     return sum(
         x.size * x.dtype.storage.itemsize

@@ -9,6 +9,7 @@ from limpid.graph.node import Leaf, Node
 from limpid.graph.source import locate, operand_names, target_name
 
 LONGEST = 40
+PRIMES = 3  # x, x′, x′′ and x′′′ can be told apart; further nodes called x go by their ids
 
 
 def name_nodes(ids: dict[Node, str]) -> dict[Node, str]:
@@ -38,10 +39,11 @@ def _distinct(ids: dict[Node, str], proposed: dict[Node, str]) -> dict[Node, str
     taken: set[str] = set()
     for node, id_ in ids.items():
         name = proposed.get(node) or id_
-        while name in taken:
-            name = f"{name}′"
-        taken.add(name)
-        names[node] = name
+        marked = next((n for k in range(PRIMES + 1) if (n := name + k * "′") not in taken), id_)
+        while marked in taken:  # somebody else's name looks like an id
+            marked += "′"
+        taken.add(marked)
+        names[node] = marked
     return names
 
 

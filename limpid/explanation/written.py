@@ -33,6 +33,18 @@ class WrittenEdge(NamedTuple):
     local_latex: str
 
 
+class Unwritten:
+    """Stands for `Rules` where nobody reads formulas."""
+
+    def step(self, node: Node) -> tuple[str, str]:
+        """No text, no LaTeX."""
+        return "", ""
+
+    def edge(self, node: Node, i: int) -> WrittenEdge:
+        """The same for an operand."""
+        return WrittenEdge("", "", "", "")
+
+
 class Rules:
     """Writes what nodes compute and what they pass on."""
 

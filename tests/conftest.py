@@ -1,0 +1,5 @@
+"""What all tests can ask for."""
+
+from tests.browser import browser
+
+__all__ = ["browser"]
