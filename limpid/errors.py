@@ -119,6 +119,20 @@ class InPlaceError(LimpidError, RuntimeError):
     id = "L209"
 
 
+class GradientError(RuleError):
+    """check_grad found a gradient that is wrong; `finding` says why, as data."""
+
+    id = "L210"
+
+    def __init__(self, message: str, finding: Any = None) -> None:
+        super().__init__(message)
+        self.finding = finding
+
+
+class KinkWarning(UserWarning):
+    """check_grad met entries at a kink, where any value between both sides is right."""
+
+
 class GraphError(LimpidError, ValueError):
     """A graph, or the text of one, that is not well formed."""
 

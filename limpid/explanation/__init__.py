@@ -1,6 +1,7 @@
 """The explanation record and its renderers: readers of the graph that the engine already has."""
 
 from limpid.explanation.build import explain
+from limpid.explanation.checking import Finding  # also lets check_grad find the causes
 from limpid.explanation.compiled import derive_step, explain_step
 from limpid.explanation.derivation.derivation import Derivation
 from limpid.explanation.derivation.derive import derive
@@ -18,6 +19,7 @@ __all__ = [
     "Derivation",
     "Edge",
     "Explanation",
+    "Finding",
     "Quantity",
     "Reason",
     "Step",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from limpid.errors import ArgumentError, RuleError
+from limpid.errors import ArgumentError, CutError, GradientError, KinkWarning, RuleError
 from limpid.graph.node import Array
 from limpid.storage import writes_undone
 from limpid.transforms.difference import Estimate, central, one_sided
 from limpid.transforms.gradient import jvp, vjp
+from limpid.transforms.handwritten import as_function, check_pair, is_pair
 from limpid.transforms.inputs import check_callable
 from limpid.transforms.nesting import flatten
 from limpid.transforms.point import Level, Point, Vector, joined, plain_value, rounding
@@ -24,42 +26,121 @@ def check_grad(
     function: Any,
     *args: Any,
     argnums: int | Sequence[int] | None = None,
-    order: int = 2,
-    modes: Sequence[str] = MODES,
+    order: int | None = None,
+    modes: Sequence[str] | None = None,
     tolerance: float | None = None,
+    like: Any = None,
 ) -> None:
-    """Raise RuleError unless the derivatives of a function agree with finite differences.
+    """Raise GradientError unless the derivatives of a function agree with finite differences.
 
-    function   a function, primitive, module or `Function`, with any nesting of arguments
+    function   a function, primitive, module or `Function`, with any nesting of arguments; or a pair
+               (forward, backward) of NumPy functions, `forward(x, w) → (out, cache)` and
+               `backward(dout, cache) → (dx, dw)`
     argnums    which arguments to check; by default all that hold floats
-    order      the highest derivative; from the second on, all combinations of the modes
-    modes      "reverse" checks gradients, "forward" tangents; both, also that they agree
+    order      the highest derivative, by default 2; from there on, all combinations of the modes
+    modes      "reverse" checks gradients, "forward" tangents; both, also that they agree; by
+               default both, and only the first gradients of a backward that is written in NumPy
     tolerance  the relative error allowed; by default 1e-6, or what the function's type allows
+    like       the same function, one that limpid differentiates: its values are compared too, and
+               causes are looked for in its graph
 
     It computes in float64 where the function lets it and chooses steps by itself, so keep the point
     away from where the function is not defined. At a kink any value between the derivatives of both
-    sides is right. Large arguments are sampled. Every run draws the same random numbers, and what
-    it assigns is undone. The message lists the worst entries.
+    sides is right, and a KinkWarning says where. Large arguments are sampled. Every run draws the
+    same random numbers, and what it assigns is undone. The message lists the worst entries and
+    names the cause, the evidence for it and the remedy, which `error.finding` holds as data.
 
     >>> import numpy as np, limpid
     >>> limpid.check_grad(limpid.tanh, np.array([0.5, -2.0]))
     >>> wrong = limpid.elementwise("wrong_sine", np.sin, local=[lambda y, x: -limpid.cos(x)])
     >>> limpid.check_grad(wrong, np.array(0.0))
     Traceback (most recent call last):
-    limpid.errors.RuleError: check_grad: wrong_sine: reverse mode is wrong in 1 of 1 entries...
+    limpid.errors.GradientError: check_grad: wrong_sine: reverse mode is wrong in 1 of 1 entries...
       argument  index  output  analytic  numerical  ratio
       0         ()     ()      -1        1          -1
-    a ratio of −1 is a wrong sign [L208]
+      cause      x: the sign is wrong
+      evidence   analytic = -1 × right everywhere (spread ...)
+      largest    at (): analytic ..., right ...
+      remedy     negate it [L210]
     """
-    if order < 1 or not modes or set(modes) - set(MODES):
+    orders, over = order or 2, tuple(modes or MODES)
+    if orders < 1 or order == 0 or modes == () or set(over) - set(MODES):
         raise ArgumentError(f"check_grad takes order ≥ 1 and modes among {MODES}, not {modes!r}")
-    function = getattr(function, "apply", function) if isinstance(function, type) else function
-    check_callable(function, "check_grad")
+    function = _callable(function)
     point = Point(function, args, argnums)
     with point.doubled() as noise:
         limit = max(1e-6, 30 * noise**0.5) if tolerance is None else tolerance
-        Check(point, tuple(modes), limit).run(point.call, order, [])
-    point.check_types()
+        given = Given(point, like, args, argnums, limit)
+        check = Check(point, over, limit)
+        try:
+            if like is not None:
+                _explain(given, "")
+            check.run(point.call, orders, [])
+        except RuleError as error:
+            if not (order is None and modes is None and _only_numpy(error)):
+                _fail(given, error)
+        if check.at_kinks:
+            _warn(point, check.at_kinks)
+    try:
+        point.check_types()
+    except RuleError as error:
+        _fail(given, error)
+
+
+class Given(NamedTuple):
+    """What check_grad was asked."""
+
+    point: Point
+    like: Any
+    args: Sequence[Any]
+    argnums: Any
+    tolerance: float
+
+
+# Set by limpid.explanation.checking: (given, message) → a finding, or None
+teachers: list[Callable[[Given, str], Any]] = []
+
+
+def _callable(function: Any) -> Any:
+    check_pair(function)
+    if is_pair(function):
+        function = as_function(*function)
+    function = getattr(function, "apply", function) if isinstance(function, type) else function
+    check_callable(function, "check_grad")
+    return function
+
+
+def _explain(given: Given, message: str) -> None:
+    """Raise GradientError with what a teacher finds, if it finds anything."""
+    for teacher in teachers:
+        finding = teacher(given, message)
+        if finding is not None:
+            first = message or f"check_grad: {finding.function} is wrong"
+            raise GradientError(f"{first}\n{finding}", finding)
+
+
+def _fail(given: Given, error: RuleError) -> NoReturn:
+    """Raise the error again, with its cause."""
+    if isinstance(error, GradientError):
+        raise error
+    message = str(error).removesuffix(f" [{error.id}]")
+    _explain(given, message)
+    raise GradientError(message) from error.__cause__
+
+
+def _only_numpy(error: RuleError) -> bool:
+    """Whether a backward could not be differentiated: it is written in NumPy."""
+    return isinstance(error.__cause__, CutError)
+
+
+def _warn(point: Point, places: list[str]) -> None:
+    shown = ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
+    warnings.warn(
+        f"check_grad: {point.name}: {len(places)} entries lie at a kink ({shown}), where any value "
+        "between the derivatives of both sides is right; they were not judged",
+        KinkWarning,
+        stacklevel=3,
+    )
 
 
 class Direction(NamedTuple):
@@ -80,6 +161,7 @@ class Check:
         self.modes = modes
         self.tolerance = tolerance
         self.rng = np.random.default_rng(0)
+        self.at_kinks: list[str] = []
 
     def run(self, level: Level, order: int, over: list[str]) -> None:
         """Check the first derivatives of a level, then those of its derivatives."""
@@ -222,7 +304,9 @@ class Comparison:
             if bad.any():
                 bad &= ~self._elsewhere(d, row, size)
             if bad.any():
-                bad &= ~self._kink(d, row, size)
+                kink = bad & self._kink(d, row, size)
+                bad &= ~kink
+                self._note(d, kink)
             unclear += int(blurred.sum())
             wrong += [(d, int(k), row[k], estimate.value[k]) for k in np.flatnonzero(bad)]
         if wrong:
@@ -265,6 +349,13 @@ class Comparison:
         jumps = high - low > 1e3 * slack
         return np.asarray(jumps & (low - slack <= row) & (row <= high + slack))
 
+    def _note(self, d: int, kink: Array) -> None:
+        move = self.moves[d]
+        if kink.any() and move.leaf is not None:
+            place = f"argument {self.owner.point.paths[move.leaf]}, index {move.element}"
+            if place not in self.owner.at_kinks:
+                self.owner.at_kinks.append(place)
+
     def _report(self, wrong: list[tuple[int, int, float, float]], compared: int) -> NoReturn:
         def rank(entry: tuple[int, int, float, float]) -> tuple[bool, bool, float]:
             d, k, analytic, numerical = entry
@@ -287,7 +378,6 @@ class Comparison:
                     f"{len(wrong)} of {compared} entries compared",
                     *lines,
                     *more,
-                    *_hint({row[-1] for row in rows}),
                 ]
             )
         )
@@ -319,13 +409,3 @@ class Comparison:
             left -= y.size
         return ""
 
-
-def _hint(ratios: set[str]) -> list[str]:
-    """What the ratios of all entries have in common may say what is wrong."""
-    known = {
-        "-1": "a ratio of −1 is a wrong sign",
-        "2": "a ratio of 2 is a factor too much",
-        "0.5": "a ratio of 0.5 is a missing factor 2",
-        "0": "a ratio of 0 is a missing derivative: a wrong rule, or a graph cut by .detach()",
-    }
-    return [known[min(ratios)]] if len(ratios) == 1 and min(ratios) in known else []

@@ -30,14 +30,16 @@ class Point:
 
     def __init__(self, function: Any, args: Sequence[Any], argnums: Any) -> None:
         self.function = function
-        self.name = getattr(function, "__qualname__", None) or getattr(
-            function, "name", type(function).__name__
+        owner = getattr(function, "__self__", None)  # the Function of an `apply`
+        named = owner if isinstance(owner, type) else function
+        self.name = getattr(named, "__qualname__", None) or getattr(
+            named, "name", type(function).__name__
         )
         self.parts = [Argument(x, str(i)) for i, x in enumerate(args)]
         self.plain: Vector = []
         self.paths: list[str] = []
         self.modules: list[Any] = []
-        self._places: list[tuple[int, int]] = []  # of plain leaves: argument, leaf within it
+        self.places: list[tuple[int, int]] = []  # of plain leaves: argument, leaf within it
         for i in range(len(args)) if argnums is None else np.atleast_1d(argnums).tolist():
             self._take(i % len(args))
         if hasattr(function, "named_parameters"):
@@ -55,7 +57,7 @@ class Point:
         self.modules += part.modules
         for k, (path, leaf, own) in enumerate(part.leaves):
             if not own and is_float(leaf):
-                self._places.append((i, k))
+                self.places.append((i, k))
                 self.paths.append(path)
                 self.plain.append(np.array(plain_value(leaf)))
 
@@ -77,12 +79,16 @@ class Point:
 
     def call(self, plain: Sequence[Any], *_: Any) -> list[Any]:
         """The float results of the function, given its plain leaves."""
-        given = dict(zip(self._places, plain, strict=True))
+        return [y for _, y in flatten(self.function(*self.arguments(plain)))[0] if is_float(y)]
+
+    def arguments(self, plain: Sequence[Any]) -> list[Any]:
+        """The arguments of the function with these plain leaves; float arrays become tensors."""
+        given = dict(zip(self.places, plain, strict=False))
         args = []
         for i, part in enumerate(self.parts):
             leaves = [given.get((i, k), leaf) for k, (_, leaf, _) in enumerate(part.leaves)]
             args.append(part.with_inputs([_as_tensor(x) for x in leaves]))
-        return [y for _, y in flatten(self.function(*args))[0] if is_float(y)]
+        return args
 
     def at(self, level: Level, leaves: Vector) -> Vector:
         """What a level gives for these values of the leaves."""

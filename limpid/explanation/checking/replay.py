@@ -1,0 +1,116 @@
+"""A graph of the same function, whose backward pass can be run with one thing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from limpid.differentiation.rules import downstream, fit
+from limpid.explanation.checking.subject import Trace
+from limpid.explanation.values import forward_values
+from limpid.graph.graph import pick
+from limpid.graph.node import Array, Node, reachable
+from limpid.graph.source import locate
+from limpid.transforms.point import Vector
+
+
+class Edge(NamedTuple):
+    """One operand of one node."""
+
+    node: Node
+    i: int
+
+
+class Passing(NamedTuple):
+    """What meets at an edge."""
+
+    edge: Edge
+    g: Any
+    y: Any
+    operands: list[Any]
+
+    def passed(self, **changes: Any) -> Any:
+        """What the rule gives, with some of these changed."""
+        at = self._replace(**changes)
+        return downstream(at.edge.node.op, at.edge.i, at.g, at.y, at.operands, at.edge.node.params)
+
+
+Change = Callable[[Passing], Any]  # what passes along a changed edge; None for nothing
+
+
+class Replay:
+    """The backward pass of a trace, as often as wanted."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.nodes = reachable([y.node for y in trace.outputs])
+        self.values = forward_values(self.nodes)
+        self.needed = self._needed()
+        self.edges = [
+            Edge(node, i)
+            for node in reversed(self.nodes)
+            if node.inputs and node.requires_grad
+            for i, parent in enumerate(node.inputs)
+            if isinstance(parent, Node) and parent in self.needed and node.op.differentiable >> i & 1  # type: ignore[attr-defined]
+        ]
+
+    def _needed(self) -> set[Any]:
+        """Nodes that depend on an input."""
+        found: set[Any] = set(self.trace.inputs)
+        for node in self.nodes:
+            if any(x in found for x in node.inputs if isinstance(x, Node)):
+                found.add(node)
+        return found
+
+    def uses(self, node: Any) -> int:
+        """How many edges lead to a node."""
+        return sum(edge.node.inputs[edge.i] is node for edge in self.edges)
+
+    def operands(self, node: Node) -> list[Any]:
+        """The values of what a node takes."""
+        return [pick(self.values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
+
+    def pull(self, gs: Vector, changed: Edge | None = None, change: Change | None = None) -> Vector:
+        """The gradients of the inputs, with what passes along one edge changed."""
+        arrived: dict[Any, Any] = {}
+        for y, g in zip(self.trace.outputs, gs, strict=True):
+            _add(arrived, (y.node, y.index), g)
+        for edge in self.edges:
+            node, i = edge
+            g = self._upstream(arrived, node)
+            if g is None:
+                continue
+            passing = Passing(edge, g, self.values[node], self.operands(node))
+            it_is = changed is not None and node is changed.node and i == changed.i
+            passed = change(passing) if it_is and change is not None else passing.passed()
+            if passed is not None:
+                parent, index = node.inputs[i], node.indices[i]
+                fitted = fit(np.asarray(passed), parent.outputs[index], node.op)  # type: ignore[union-attr]
+                _add(arrived, (parent, index), np.asarray(fitted))
+        return [self._arrived(arrived, node) for node in self.trace.inputs]
+
+    def _upstream(self, arrived: dict[Any, Any], node: Node) -> Any:
+        parts = [arrived.get((node, k)) for k in range(len(node.outputs))]
+        if all(p is None for p in parts):
+            return None
+        full = [
+            np.zeros(s.shape, s.dtype.storage) if p is None else p
+            for p, s in zip(parts, node.outputs, strict=True)
+        ]
+        return full[0] if len(full) == 1 else tuple(full)
+
+    def _arrived(self, arrived: dict[Any, Any], node: Node) -> Array:
+        g = arrived.get((node, 0))
+        return np.zeros(node.outputs[0].shape) if g is None else np.asarray(g)
+
+
+def _add(arrived: dict[Any, Any], key: Any, g: Any) -> None:
+    arrived[key] = arrived[key] + g if key in arrived else g
+
+
+def place(node: Node) -> str:
+    """Where a node comes from in the user's program."""
+    found = locate(node.source)
+    return f"{node.op.name} ({found})" if found else str(node.op.name)
