@@ -283,6 +283,7 @@ class Comparison:
         self.moves, self.results, self.seeds = moves, results, seeds
         self.weights = None if seeds is None else np.array([joined(s) for s in seeds])
         self.expected = [self._seen(x) for x in expected]
+        self.eps = max(float(np.finfo(y.dtype).eps) for y in results)
         self.natural = float(np.abs(joined(results)).max(initial=0))  # derivatives are of this size
 
     def _seen(self, estimate: Estimate) -> Estimate:
@@ -322,7 +323,7 @@ class Comparison:
         value, error = estimate
         with np.errstate(all="ignore"):
             larger = np.maximum(np.abs(row), np.abs(value))
-            clear = 1e-2 * np.maximum(larger, 0.1 * self.natural) + 1e-12
+            clear = 1e-2 * np.maximum(larger, 0.1 * self.natural) + max(1e-12, 30 * self.eps)
             blurred = ~np.isfinite(value) | (error > clear)
             allowed = self.owner.tolerance * np.maximum(larger, 1e-3 * size) + 10 * error + 1e-12
             agrees = np.abs(row - value) <= allowed
