@@ -14,7 +14,9 @@ from limpid.transforms.function import Function
 
 def is_pair(function: Any) -> bool:
     """Whether this is (forward, backward)."""
-    return isinstance(function, tuple | list) and len(function) == 2 and all(map(callable, function))
+    return (
+        isinstance(function, tuple | list) and len(function) == 2 and all(map(callable, function))
+    )
 
 
 def as_function(forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:

@@ -32,9 +32,8 @@ class Point:
         self.function = function
         owner = getattr(function, "__self__", None)  # the Function of an `apply`
         named = owner if isinstance(owner, type) else function
-        self.name = getattr(named, "__qualname__", None) or getattr(
-            named, "name", type(function).__name__
-        )
+        name = getattr(named, "__qualname__", None) or getattr(named, "name", None)
+        self.name: str = name or type(function).__name__
         self.parts = [Argument(x, str(i)) for i, x in enumerate(args)]
         self.plain: Vector = []
         self.paths: list[str] = []

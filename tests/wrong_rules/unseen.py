@@ -263,7 +263,7 @@ def softmax_without_the_others(g: Any, y: Any) -> Any:
 
 @wrong("missing", f.attention, X, floats(5, 4, seed=3), floats(5, 3, seed=4))
 def key_without_gradient(g: Any, cache: Any) -> Any:
-    q, k, v, p = cache
+    _, k, v, p = cache
     dp = g @ v.T
     ds = p * (dp - (dp * p).sum(-1, keepdims=True))
     return ds @ k, np.zeros_like(k), p.T @ g

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from limpid.explanation.checking.evidence import Evidence
 from limpid.explanation.checking.finding import CAUSES, Cause, Finding
 from limpid.explanation.checking.mutations import inside
 from limpid.explanation.checking.replay import Replay, place
-from limpid.explanation.checking.right import Right, small_enough
+from limpid.explanation.checking.right import MOST_ELEMENTS, Right, small_enough
 from limpid.explanation.checking.subject import PointSubject, Subject, node_subject, subject_of
-from limpid.graph.node import Array
+from limpid.graph.node import Array, Node
 from limpid.transforms.point import Point, Vector, plain_value
 
 TRIALS = 3
@@ -54,16 +55,15 @@ def explain_failure(given: Any, message: str) -> Finding | None:
 
 
 def _of_mode(name: str, message: str) -> Finding | None:
-    """The first gradients are right: then it is the mode or the order."""
+    """The first gradients are right: then it is the mode, the order or the type."""
     first = message.split("\n")[0]
-    if " over " in first:
-        return Finding(name, "", "second order", CAUSES["second order"], first,
-                       "a rule that cuts the graph (.detach, NumPy) has no derivative itself")  # fmt: skip
-    if "forward mode" in first:
-        return Finding(name, "", "forward mode", CAUSES["forward mode"], first,
-                       "the jvp must be the transpose of the vjp; leave it out to have it derived")  # fmt: skip
-    if "the gradient of argument" in first and "float" in first:
-        return Finding(name, "", "dtype", CAUSES["dtype"], first, "cast it: .astype(x.dtype)")
+    for words, cause, remedy in (
+        (" over ", "second order", "a rule that cuts the graph (.detach, NumPy) has no derivative"),
+        ("forward mode", "forward mode", "the jvp must be the transpose of the vjp, or left out"),
+        ("the gradient of argument", "dtype", "cast it: .astype(x.dtype)"),
+    ):
+        if words in first:
+            return Finding(name, "", cause, CAUSES[cause], first, remedy)
     return None
 
 
@@ -79,10 +79,17 @@ class Diagnosis:
 
     def finding(self) -> Finding | None:
         """The cause that explains most of the operands with a wrong gradient."""
+        found = self.findings()
+        known = Counter(f.cause for f in found if f.cause not in ("unknown", "kink"))
+        best = known.most_common(1)[0][0] if known else "unknown"
+        return next((f for f in found if f.cause == best), found[0] if found else None)
+
+    def findings(self) -> list[Finding]:
+        """What is wrong, for each operand with a wrong gradient."""
         ys = self.subject.value(self.xs)
         deeper = self._wrong_node()
         if deeper is not None:
-            return deeper
+            return [deeper]
         upstream = [
             [np.asarray(self.rng.normal(size=y.shape), y.dtype) for y in ys] for _ in range(TRIALS)
         ]
@@ -90,23 +97,18 @@ class Diagnosis:
             raw = [self._pull(gs) for gs in upstream]
             doubled = self._pull([2 * g for g in upstream[0]])
         except Exception as error:
-            return self._stopped(error)
-        written = self._written(upstream[0])
+            return [self._stopped(error)]
         self._prepare(ys)
         rights = [self._right(gs) for gs in upstream]
         if rights[0] is None:
-            return None
+            return []
         found = [
             one
             for k in range(len(self.xs))
             if (one := self._operand(k, ys, upstream, raw, rights, doubled)) is not None
         ]
-        found = [f for f in found if f.cause != "kink"] or found
-        if not found:
-            return written
-        known = Counter(f.cause for f in found if f.cause != "unknown")
-        best = known.most_common(1)[0][0] if known else "unknown"
-        return next(f for f in found if f.cause == best)
+        written = None if found else self._written(upstream[0])
+        return found if written is None else [written]
 
     def values_differ(self) -> Finding | None:
         """Whether the function itself differs from the reference."""
@@ -138,16 +140,19 @@ class Diagnosis:
         replay = Replay(trace)
         nodes = list(dict.fromkeys(edge.node for edge in replay.edges))
         for node in nodes if 1 < len(nodes) <= 200 else ():
-            try:
-                inner = node_subject(node, replay.operands(node))
-                if inner is None or sum(x.size for x in inner.start) > 600:
-                    continue
-                finding = Diagnosis(inner, None, self.tolerance).finding()
-            except Exception:  # a node that can't be run alone is not judged
-                continue
+            finding = self._at_node(node, replay)
             if finding is not None and finding.cause != "kink":
-                return _renamed(finding, f"{self.subject.name}, in {place(node)}")
+                return replace(finding, function=f"{self.subject.name}, in {place(node)}")
         return None
+
+    def _at_node(self, node: Node, replay: Replay) -> Finding | None:
+        try:
+            inner = node_subject(node, replay.operands(node))
+            if inner is None or sum(x.size for x in inner.start) > MOST_ELEMENTS:
+                return None
+            return Diagnosis(inner, None, self.tolerance).finding()
+        except Exception:  # a node that can't be run alone is not judged
+            return None
 
     def _pull(self, gs: Vector) -> list[Any]:
         return self.subject.pull(list(map(np.array, self.xs)), list(map(np.array, gs)))
@@ -194,7 +199,9 @@ class Diagnosis:
         for k, g in enumerate(made):
             right = self.right.pull(k, gs)
             use = ~self.right.blurred[k]
-            if not np.allclose(g[use], right[use], 1e-5, 1e-6 * max(np.abs(right).max(initial=0), 1e-9)):
+            if not np.allclose(
+                g[use], right[use], 1e-5, 1e-6 * max(np.abs(right).max(initial=0), 1e-9)
+            ):
                 return False
         return True
 
@@ -240,10 +247,8 @@ class Diagnosis:
     def _leave_out_kinks(self, e: Evidence) -> int:
         if self.right is None:
             return 0
-        wrong = ~np.array(
-            [e.agree(f, r) for f, r in zip(e.found, e.expected, strict=True)]
-        ).all(0)
-        e.use = ~(self.right.blurred[e.k] | self.right.kinks(e.k, wrong))
+        wrong = ~np.array([e.agree(f, r) for f, r in zip(e.found, e.expected, strict=True)]).all(0)
+        e.use = np.asarray(~(self.right.blurred[e.k] | self.right.kinks(e.k, np.asarray(wrong))))
         return int((~e.use).sum())
 
     def _finding(
@@ -254,7 +259,7 @@ class Diagnosis:
             return base
         off = np.where(e.use, np.abs(e.found[0] - e.expected[0]), 0)
         index = np.unravel_index(int(np.argmax(np.nan_to_num(off, nan=np.inf))), e.x.shape)
-        numbers = float(e.found[0][index]), float(e.expected[0][index])
+        numbers = float(e.found[0][index]) + 0.0, float(e.expected[0][index]) + 0.0
         return Finding(
             self.subject.name, operand, *cause, tuple(int(i) for i in index), *numbers, ignored
         )
@@ -283,9 +288,3 @@ def _cause(e: Evidence, doubled: Array) -> Cause:
 
 def _as_array(g: Any) -> Array:
     return np.asarray(plain_value(g) if hasattr(g, "shape") else np.array(g, float), np.float64)
-
-
-def _renamed(finding: Finding, name: str) -> Finding:
-    from dataclasses import replace
-
-    return replace(finding, function=name)

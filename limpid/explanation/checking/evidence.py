@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,14 +60,13 @@ class Evidence:
             near = np.abs(a - b) <= self.tolerance * max(float(larger), 1e-3 * self.scale)
         return near | ~self.use
 
-    def fits(self, predicted: Callable[[int], Array | None]) -> bool:
-        """Whether what a cause predicts for each trial is what was found."""
-        for trial, found in enumerate(self.found):
-            with np.errstate(all="ignore"):
-                made = predicted(trial)
-            if made is None or not self.close(np.asarray(made), found):
-                return False
-        return True
+    def fits(self, predicted: Iterable[Array | None]) -> bool:
+        """Whether what a cause predicts, trial by trial, is what was found."""
+        with np.errstate(all="ignore"):
+            return all(
+                made is not None and self.close(np.asarray(made), found)
+                for made, found in zip(predicted, self.found, strict=False)
+            )
 
     @property
     def jacobian(self) -> Array | None:

@@ -52,7 +52,7 @@ def input_for_output(e: Evidence) -> Cause | None:
             continue
         with np.errstate(all="ignore"):
             wrong = sum(w * e.x**p for w, p in zip(weights, powers, strict=True))
-        if e.fits(lambda t, wrong=wrong: e.upstream[t][0] * wrong):
+        if e.fits(g[0] * wrong for g in e.upstream):
             return Cause(
                 "input for output",
                 "the input is used where the forward output is needed",
@@ -116,7 +116,7 @@ def _factor(words: str, name: str, rest: float) -> Cause:
 
 
 def _ratio(e: Evidence) -> tuple[Array, Array] | None:
-    """analytic / right where that is the same for every upstream gradient, and where it is known."""
+    """analytic / right where it is the same for every upstream gradient, and where it is known."""
     found, right = np.array(e.found), np.array(e.expected)
     known = (np.abs(right) > 1e-6 * e.scale).all(0) & e.use
     if known.sum() < FEWEST:

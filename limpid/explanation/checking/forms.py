@@ -83,11 +83,9 @@ def _equal(e: Evidence, made: list[Array], wanted: list[Array]) -> bool:
 
 
 def _reshaped(e: Evidence, raw: list[Array], seen: str) -> Cause | None:
-    if raw[0].size != e.x.size or not _same(
-        e, [r.reshape(e.x.shape) for r in raw], e.expected
-    ):
+    if raw[0].size != e.x.size or not _same(e, [r.reshape(e.x.shape) for r in raw], e.expected):
         return None
-    return Cause("shape", "the numbers are right, the shape is not", f"{seen}; reshaped it is right",
+    return Cause("shape", "the numbers are right, the shape is not", f"{seen}; reshaped it fits",
                  "reshape it: .reshape(x.shape)")  # fmt: skip
 
 
@@ -96,14 +94,12 @@ def _unsummed(e: Evidence, raw: list[Array], seen: str) -> Cause | None:
         return None
     for axes in _axes(raw[0].ndim):
         made = [r.sum(axis=axes) for r in raw]
-        if made[0].size == e.x.size and _same(
-            e, [m.reshape(e.x.shape) for m in made], e.expected
-        ):
+        if made[0].size == e.x.size and _same(e, [m.reshape(e.x.shape) for m in made], e.expected):
             return Cause(
                 "unsummed",
                 f"the sum over {_axes_in_words(axes)} is missing",
                 f"{seen}; summed over {_axes_in_words(axes)} it is right",
-                f"the operand was used {raw[0].size // e.x.size} times, once in each row: {UNSUMMED}",
+                f"the operand was used {raw[0].size // e.x.size} times: {UNSUMMED}",
             )
     return None
 
@@ -240,7 +236,12 @@ def _value_around(e: Evidence, size: float) -> str:
     named = [*zip(e.subject.names, e.xs, strict=True), *(("the output", y) for y in e.ys)]
     for name, x in named:
         if x.size == 1 and x.item() not in (0, 1, -1):
-            for power, text in ((1, f"1 / {name}"), (-1, name), (2, f"1 / {name}²"), (-2, f"{name}²")):
+            for power, text in (
+                (1, f"1 / {name}"),
+                (-1, name),
+                (2, f"1 / {name}²"),
+                (-2, f"{name}²"),
+            ):
                 if abs(size / abs(x.item()) ** power - 1) < 1e-6:
                     return text
     return ""

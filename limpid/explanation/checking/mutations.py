@@ -20,6 +20,7 @@ from limpid.explanation.checking.forms import name_factor
 from limpid.explanation.checking.replay import Change, Edge, Passing, Replay, place
 from limpid.graph.graph import input_specs
 from limpid.graph.node import Array
+from limpid.transforms.point import Vector
 
 MOST_EDGES = 150
 
@@ -142,13 +143,14 @@ def one_edge(e: Evidence, replay: Replay) -> Cause | None:
 
 
 def _explains(e: Evidence, replay: Replay, edge: Edge, mistake: Mistake) -> bool:
-    def predicted(trial: int) -> Array | None:
-        try:
-            return replay.pull(e.upstream[trial], edge, mistake.change)[e.k]
-        except Exception:  # a change that does not fit this node
-            return None
+    return e.fits(_pulled(e, replay, edge, mistake, gs) for gs in e.upstream)
 
-    return e.fits(predicted)
+
+def _pulled(e: Evidence, replay: Replay, edge: Edge, mistake: Mistake, gs: Vector) -> Array | None:
+    try:
+        return replay.pull(gs, edge, mistake.change)[e.k]
+    except Exception:  # a change that does not fit this node
+        return None
 
 
 def _mistakes(replay: Replay, edge: Edge) -> Iterator[Mistake]:
@@ -169,8 +171,12 @@ def _local_mistakes(edge: Edge, replay: Replay) -> Iterator[Mistake]:
     values = _values(rule(replay.values[edge.node], *operands, **edge.node.params))
     gate = len(values) == 2 and values[0] == 0
     if len(values) == 2:
-        yield Mistake("mask", "the mask is from the wrong side",
-                      "pass the gradient where the forward passed the value", _exchange(values))  # fmt: skip
+        yield Mistake(
+            "mask",
+            "the mask is from the wrong side",
+            "pass the gradient where the forward passed the value",
+            _exchange(values),
+        )
     yield Mistake(
         "mask missing" if gate else "chain",
         "the mask is left out" if gate else "the local derivative is left out",
@@ -238,8 +244,7 @@ def _routes(edge: Edge) -> Iterator[Mistake]:
     for j in range(len(node.inputs)):
         if j != edge.i and node.op.differentiable >> j & 1:  # type: ignore[attr-defined]
             yield Mistake("swapped", "the gradient of another operand is used",
-                          "each operand has its own local derivative",
-                          lambda p, j=j: p.passed(edge=Edge(p.edge.node, j)))  # fmt: skip
+                          "each operand has its own local derivative", _rule_of(j))  # fmt: skip
     relation = node.op.relation(input_specs(node), node.params)  # type: ignore[attr-defined]
     moves = structure(relation, edge.i, 0) in ("permutation", "selection", "diagonal")
     yield Mistake(
@@ -248,6 +253,10 @@ def _routes(edge: Edge) -> Iterator[Mistake]:
         "move the gradient back" if moves else "multiply the upstream gradient by the derivative",
         _unchanged,
     )
+
+
+def _rule_of(j: int) -> Change:
+    return lambda passing: passing.passed(edge=Edge(passing.edge.node, j))
 
 
 def _unchanged(passing: Passing) -> Any:

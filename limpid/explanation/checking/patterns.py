@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations, permutations
 from typing import Any
 
@@ -19,7 +20,7 @@ CHAIN = "multiply the upstream gradient by the local derivative"
 def swapped(e: Evidence) -> Cause | None:
     """The gradient of another operand of the same shape."""
     for j, name in enumerate(e.subject.names):
-        if j != e.k and e.xs[j].shape == e.x.shape and e.fits(lambda t, j=j: e.rights[t][j]):
+        if j != e.k and e.xs[j].shape == e.x.shape and e.fits(r[j] for r in e.rights):
             return Cause(
                 "swapped",
                 f"this is the gradient of {name}",
@@ -31,21 +32,20 @@ def swapped(e: Evidence) -> Cause | None:
 
 def transposed(e: Evidence) -> Cause | None:
     """A square gradient, upstream gradient or other operand is transposed."""
-    turn = lambda x: np.swapaxes(x, -1, -2)  # noqa: E731  # a name for one operation
-    if _square(e.x) and e.fits(lambda t: turn(e.expected[t])):
-        return Cause("transposed", "the gradient is transposed", "its transpose is right everywhere",
+    if _square(e.x) and e.fits(_turn(r) for r in e.expected):
+        return Cause("transposed", "the gradient is transposed", "its transpose is right",
                      "(A B)ᵀ = Bᵀ Aᵀ: exchange the factors")  # fmt: skip
     if e.right is None:
         return None
     if len(e.ys) == 1 and _square(e.ys[0]):
-        right, pull = e.right, e.right.pull
-        if e.fits(lambda t: pull(e.k, [turn(e.upstream[t][0])])):
+        pull = e.right.pull
+        if e.fits(pull(e.k, [_turn(g[0])]) for g in e.upstream):
             return Cause("transposed", "the upstream gradient is transposed",
                          "with its transpose the analytic gradient would be right",
                          "use the upstream gradient as it is")  # fmt: skip
-        if _square(e.x) and e.fits(lambda t: turn(right.pull(e.k, [turn(e.upstream[t][0])]))):
+        if _square(e.x) and e.fits(_turn(pull(e.k, [_turn(g[0])])) for g in e.upstream):
             return _transposed_both(e)
-    return _operand_changed(e, turn, _square, "transposed", "is used as it is, not transposed")
+    return _operand_changed(e, _turn, _square, "transposed", "is used as it is, not transposed")
 
 
 def _transposed_both(e: Evidence) -> Cause:
@@ -55,6 +55,10 @@ def _transposed_both(e: Evidence) -> Cause:
         "with gradient and upstream both transposed it is right",
         "the backward of y = A x is Aᵀ g",
     )
+
+
+def _turn(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2)
 
 
 def _square(x: Array) -> bool:
@@ -69,7 +73,7 @@ def _operand_changed(
         if j == e.k or not suits(other):
             continue
         changed = [change(x) if i == j else x for i, x in enumerate(e.xs)]
-        if e.fits(lambda t, changed=changed: _safely(e, changed, t)):
+        if e.fits(_safely(e, changed, t) for t in range(len(e.found))):
             operand = e.subject.names[j]
             return Cause(
                 name,
@@ -90,28 +94,31 @@ def _safely(e: Evidence, xs: list[Array], trial: int) -> Array | None:
 def moved(e: Evidence) -> Cause | None:
     """Reversed, shifted or permuted: the gradient, what comes from upstream, or another operand."""
     for words, change in _moves(e.x):
-        if e.fits(lambda t, change=change: change(e.expected[t])):
+        if e.fits(change(r) for r in e.expected):
             return _moved(f"the gradient is {words}", f"{words} back it is right")
     if e.right is None or len(e.ys) != 1:
         return None
     pull, k = e.right.pull, e.k
     for words, change in _moves(e.ys[0]):
-        if e.fits(lambda t, change=change: pull(k, [change(e.upstream[t][0])])):
+        if e.fits(pull(k, [change(g[0])]) for g in e.upstream):
             return _moved(f"the upstream gradient is {words}", "with it moved back, it is right")
         if e.ys[0].shape == e.x.shape and e.fits(
-            lambda t, change=change: change(pull(k, [change(e.upstream[t][0])]))
+            change(pull(k, [change(g[0])])) for g in e.upstream
         ):
             return _moved(
                 f"it runs from the wrong end: gradient and upstream are {words}",
                 f"the right gradient, {words} before and after, equals the analytic one",
             )
     for axis in range(max(x.ndim for x in e.xs)):
-        flip = lambda x, axis=axis: np.flip(x, axis)  # noqa: E731
-        suits = lambda x, axis=axis: x.ndim > axis and x.shape[axis] > 1  # noqa: E731
-        cause = _operand_changed(e, flip, suits, "moved", f"is used reversed along axis {axis}")
+        flip, long = partial(np.flip, axis=axis), partial(_is_long, axis)
+        cause = _operand_changed(e, flip, long, "moved", f"is used reversed along axis {axis}")
         if cause is not None:
             return cause
     return None
+
+
+def _is_long(axis: int, x: Array) -> bool:
+    return x.ndim > axis and x.shape[axis] > 1
 
 
 def _moved(words: str, seen: str) -> Cause:
@@ -121,16 +128,17 @@ def _moved(words: str, seen: str) -> Cause:
 def _moves(x: Array) -> Iterator[tuple[str, Change]]:
     for count in range(1, min(x.ndim, 3) + 1):
         for axes in combinations(range(x.ndim), count):
-            yield f"reversed along {axes}", lambda a, axes=axes: np.flip(a, axes)
+            yield f"reversed along {axes}", partial(np.flip, axis=axes)
     for axis in range(x.ndim):
-        for step in [*range(1, x.shape[axis])][:8]:
-            yield f"shifted by {step} along axis {axis}", lambda a, s=step, k=axis: np.roll(a, s, k)
+        along = f"along axis {axis}"
+        for step in range(1, min(x.shape[axis], 9)):
+            yield f"shifted by {step} {along}", partial(np.roll, shift=step, axis=axis)
             if step <= 3:
-                yield f"shifted by −{step} along axis {axis}, without going round", _shift(-step, axis)
-                yield f"shifted by {step} along axis {axis}, without going round", _shift(step, axis)
-    for order in permutations(range(x.ndim)):
-        if order != tuple(range(x.ndim)) and x.ndim <= 4:
-            yield f"permuted, axes {order}", lambda a, order=order: np.transpose(a, order)
+                yield f"shifted by −{step} {along}, without going round", _shift(-step, axis)
+                yield f"shifted by {step} {along}, without going round", _shift(step, axis)
+    for order in permutations(range(x.ndim)) if x.ndim <= 4 else ():
+        if order != tuple(range(x.ndim)):
+            yield f"permuted, axes {order}", partial(np.transpose, axes=order)
 
 
 def _shift(step: int, axis: int) -> Change:
@@ -149,7 +157,7 @@ def applied_forward(e: Evidence) -> Cause | None:
     jacobian = e.jacobian
     if jacobian is None or len(e.ys) != 1 or e.ys[0].shape != e.x.shape:
         return None
-    if not e.fits(lambda t: (jacobian @ e.upstream[t][0].ravel()).reshape(e.x.shape)):
+    if not e.fits((jacobian @ g[0].ravel()).reshape(e.x.shape) for g in e.upstream):
         return None
     return Cause("transposed", "the function itself is applied to the upstream gradient",
                  "analytic = J g, and the right one is Jᵀ g",
@@ -161,7 +169,7 @@ def mask(e: Evidence) -> Cause | None:
     local = e.local
     if local is not None:
         values = np.unique(local[np.broadcast_to(e.use, local.shape)].round(7))
-        if len(values) == 2 and e.fits(lambda t: e.upstream[t][0] * (values.sum() - local)):
+        if len(values) == 2 and e.fits(g[0] * (values.sum() - local) for g in e.upstream):
             return _mask(f"the local derivative is {values[0]:g} where it must be {values[1]:g}")
     for t, found in enumerate(e.found):
         zero = np.abs(e.expected[t]) <= 1e-9 * e.scale
@@ -172,15 +180,19 @@ def mask(e: Evidence) -> Cause | None:
 
 
 def _mask(seen: str) -> Cause:
-    return Cause("mask", "the mask of the activation is from the wrong side", seen,
-                 "pass the gradient where the forward passed the value (x > 0 for relu)")  # fmt: skip
+    return Cause(
+        "mask",
+        "the mask of the activation is from the wrong side",
+        seen,
+        "pass the gradient where the forward passed the value (x > 0 for relu)",
+    )
 
 
 def passed_on(e: Evidence) -> Cause | None:
     """The upstream gradient as it came."""
     if len(e.ys) != 1 or e.ys[0].shape != e.x.shape:
         return None
-    if not e.fits(lambda t: e.upstream[t][0]):
+    if not e.fits(g[0] for g in e.upstream):
         return None
     local = e.local
     gate = local is not None and set(np.unique(local.round(9))) == {0, 1}
@@ -198,7 +210,7 @@ def diagonal(e: Evidence) -> Cause | None:
     if jacobian is None or len(e.ys) != 1 or e.ys[0].shape != e.x.shape or e.local is not None:
         return None
     own = np.diag(jacobian).reshape(e.x.shape)
-    if not e.fits(lambda t: e.upstream[t][0] * own):
+    if not e.fits(g[0] * own for g in e.upstream):
         return None
     return Cause(
         "diagonal",
@@ -220,12 +232,8 @@ def last_contribution(e: Evidence) -> Cause | None:
         rows = np.arange(len(jacobian))[order]
         chosen = rows[used[order].argmax(0)]
 
-        def predicted(t: int, chosen: Array = chosen) -> Array:
-            g = e.upstream[t][0].ravel()[chosen]
-            only = g * jacobian[chosen, np.arange(jacobian.shape[1])]
-            return np.asarray((only * used.any(0)).reshape(e.x.shape))
-
-        if e.fits(predicted):
+        kept = jacobian[chosen, np.arange(jacobian.shape[1])] * used.any(0)
+        if e.fits((g[0].ravel()[chosen] * kept).reshape(e.x.shape) for g in e.upstream):
             return Cause(
                 "accumulation",
                 f"only the {which} of several contributions is kept",

@@ -37,7 +37,8 @@ def describe(wrong: Array) -> str:
     if wrong.ndim and np.prod([len(s) for s in sets]) == len(indices):
         parts = [_extent(s, n) for s, n in zip(sets, wrong.shape, strict=True)]
         border = all(
-            len(s) == n or set(s.tolist()) <= {0, n - 1} for s, n in zip(sets, wrong.shape, strict=True)
+            len(s) == n or set(s.tolist()) <= {0, n - 1}
+            for s, n in zip(sets, wrong.shape, strict=True)
         )
         return f"at [{', '.join(parts)}]" + (" (the border)" if border and len(indices) else "")
     named = ", ".join(str(tuple(int(i) for i in index)) for index in indices[:MOST_NAMED])

@@ -51,10 +51,13 @@ class Replay:
         self.edges = [
             Edge(node, i)
             for node in reversed(self.nodes)
-            if node.inputs and node.requires_grad
+            if node.requires_grad
             for i, parent in enumerate(node.inputs)
-            if isinstance(parent, Node) and parent in self.needed and node.op.differentiable >> i & 1  # type: ignore[attr-defined]
+            if isinstance(parent, Node) and self._passes(node, i, parent)
         ]
+
+    def _passes(self, node: Any, i: int, parent: Node) -> bool:
+        return parent in self.needed and bool(node.op.differentiable >> i & 1)
 
     def _needed(self) -> set[Any]:
         """Nodes that depend on an input."""
@@ -87,7 +90,7 @@ class Replay:
             passed = change(passing) if it_is and change is not None else passing.passed()
             if passed is not None:
                 parent, index = node.inputs[i], node.indices[i]
-                fitted = fit(np.asarray(passed), parent.outputs[index], node.op)  # type: ignore[union-attr]
+                fitted = fit(np.asarray(passed), parent.outputs[index], node.op)
                 _add(arrived, (parent, index), np.asarray(fitted))
         return [self._arrived(arrived, node) for node in self.trace.inputs]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from limpid.explanation.checking.subject import Subject
 from limpid.graph.node import Array
-from limpid.transforms.difference import Estimate, central, one_sided
+from limpid.transforms.difference import Along, Estimate, central, one_sided
 from limpid.transforms.point import Vector, joined, rounding
 
 MOST_ELEMENTS = 600  # of all operands together
@@ -54,7 +54,7 @@ class Right:
             np.where(better, other.value, best.value), np.where(better, other.error, best.error)
         )
 
-    def _along(self, k: int, index: tuple[int, ...]):  # type: ignore[no-untyped-def]
+    def _along(self, k: int, index: tuple[int, ...]) -> Along:
         def along(t: float) -> Array:
             moved = [np.array(x) for x in self.xs]
             moved[k][index] += t

@@ -166,7 +166,8 @@ def node_subject(node: Node, operands: Sequence[Any]) -> Subject | None:
     if not wanted:
         return None
     if isinstance(node.op, Call):
-        function = function_class(node.op.rules.function.apply)
+        rules: Any = node.op.rules
+        function = rules.function
         return FunctionSubject(Point(function.apply, operands, wanted), function)
     return NodeSubject(node, operands, wanted)
 
@@ -180,7 +181,9 @@ def operand_names(point: Point) -> list[str]:
         taken = inspect.signature(forward or getattr(owner, "forward", point.function)).parameters
     except (TypeError, ValueError):
         return list(point.paths)
-    plain = [p.name for p in taken.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    plain = [
+        p.name for p in taken.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
     return [_named(path, plain[skipped:]) for path in point.paths]
 
 
