@@ -133,11 +133,15 @@ def _only_numpy(error: RuleError) -> bool:
     return isinstance(error.__cause__, CutError)
 
 
+def _lie(count: int) -> str:
+    return "1 entry lies" if count == 1 else f"{count} entries lie"
+
+
 def _warn(point: Point, places: list[str]) -> None:
     shown = ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
     warnings.warn(
-        f"check_grad: {point.name}: {len(places)} entries lie at a kink ({shown}), where any value "
-        "between the derivatives of both sides is right; they were not judged",
+        f"check_grad: {point.name}: {_lie(len(places))} at a kink ({shown}), where any value "
+        "between the derivatives of both sides is right: not judged",
         KinkWarning,
         stacklevel=3,
     )

@@ -12,6 +12,10 @@ from limpid.tensor import Tensor
 from limpid.transforms.function import Function
 
 
+class WritingError(RuleError):
+    """A backward function that changes its upstream gradient."""
+
+
 def is_pair(function: Any) -> bool:
     """Whether this is (forward, backward)."""
     return (
@@ -34,7 +38,11 @@ def as_function(forward: Callable[..., Any], backward: Callable[..., Any]) -> An
         return np.asarray(out)
 
     def run_backward(ctx: Any, upstream: Any) -> Any:
-        found = backward(upstream.numpy(), ctx.cache)
+        given = upstream.numpy()
+        g = given.copy()
+        found = backward(g, ctx.cache)
+        if not np.array_equal(g, given, equal_nan=True):
+            raise WritingError(f"{name} writes into the upstream gradient that it is given")
         found = list(found) if isinstance(found, tuple | list) else [found]
         return tuple(found + [None] * (ctx.count - len(found)))
 

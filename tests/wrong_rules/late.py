@@ -37,7 +37,7 @@ STEPS = floats(3, 4, 5, seed=7), floats(5, 6, seed=7), floats(6, 6, seed=7)
 
 @wrong("accumulation", unrolled, *STEPS)
 def only_the_first_step_counts(g: Any, cache: Any) -> Any:
-    x, w, u, h = cache
+    x, _, u, h = cache
     dx, _, du = through_time(g, cache)
     for t in reversed(range(len(x))):
         d = g * (1 - h[t + 1] ** 2)
@@ -47,7 +47,7 @@ def only_the_first_step_counts(g: Any, cache: Any) -> Any:
 
 @wrong("accumulation|elements", unrolled, *STEPS)
 def truncated_after_one_step(g: Any, cache: Any) -> Any:
-    x, w, u, h = cache
+    x, w, _, h = cache
     d = g * (1 - h[-1] ** 2)
     dx = np.zeros_like(x)
     dx[-1] = d @ w.T
@@ -106,7 +106,7 @@ def kernel_averaged_over_the_batch(g: Any, cache: Any) -> Any:
 
 @wrong("accumulation|elements", conv2d, *IMAGES)
 def windows_assigned(g: Any, cache: Any) -> Any:
-    x, w = cache
+    _, w = cache
     dx, dw = conv2d_backward(g, cache)
     height, width = g.shape[2:]
     for i in range(3):
@@ -175,7 +175,7 @@ def one_weight_averaged(g: Any, cache: Any) -> Any:
 
 @wrong("input for output", three_layers, *NETWORK)
 def output_gate_of_the_hidden_sum(g: Any, cache: Any) -> Any:
-    x, w1, w2, z1, a1, a2 = cache
+    a2 = cache[5]
     z2 = np.log(a2 / (1 - a2))
     return three_layers_backward(g, cache, outer=z2 * (1 - z2))
 

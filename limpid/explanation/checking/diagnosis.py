@@ -12,11 +12,12 @@ import numpy as np
 from limpid.explanation.checking import factors, forms, patterns, places
 from limpid.explanation.checking.evidence import Evidence
 from limpid.explanation.checking.finding import CAUSES, Cause, Finding
-from limpid.explanation.checking.mutations import inside
+from limpid.explanation.checking.mutations import deeper, inside
 from limpid.explanation.checking.replay import Replay, place
 from limpid.explanation.checking.right import MOST_ELEMENTS, Right, small_enough
 from limpid.explanation.checking.subject import PointSubject, Subject, node_subject, subject_of
 from limpid.graph.node import Array, Node
+from limpid.transforms.handwritten import WritingError
 from limpid.transforms.point import Point, Vector, plain_value
 
 TRIALS = 3
@@ -27,17 +28,19 @@ IN_TURN: tuple[Callable[[Evidence], Cause | None], ...] = (
     forms.constant_factor,
     patterns.swapped,
     patterns.mask,
-    forms.wrong_axis,
-    inside,
-    patterns.last_contribution,
-    patterns.passed_on,
     patterns.diagonal,
+    patterns.last_contribution,
+    forms.wrong_axis,
+    places.few_elements,
+    inside,
+    patterns.passed_on,
     patterns.moved,
     patterns.transposed,
     patterns.applied_forward,
     factors.output_for_input,
     factors.input_for_output,
     factors.factor_field,
+    deeper,
     places.elements,
 )
 
@@ -137,12 +140,12 @@ class Diagnosis:
         trace = self.subject.trace(self.xs)
         if trace is None:
             return None
-        replay = Replay(trace)
+        replay = Replay(trace, self.subject)
         nodes = list(dict.fromkeys(edge.node for edge in replay.edges))
         for node in nodes if 1 < len(nodes) <= 200 else ():
             finding = self._at_node(node, replay)
             if finding is not None and finding.cause != "kink":
-                return replace(finding, function=f"{self.subject.name}, in {place(node)}")
+                return replace(finding, function=self.subject.name, place=place(node))
         return None
 
     def _at_node(self, node: Node, replay: Replay) -> Finding | None:
@@ -158,6 +161,9 @@ class Diagnosis:
         return self.subject.pull(list(map(np.array, self.xs)), list(map(np.array, gs)))
 
     def _stopped(self, error: Exception) -> Finding:
+        if isinstance(error, WritingError):
+            cause = Cause("in place", CAUSES["in place"], str(error), "copy it: d = dout.copy()")
+            return self._finding("", cause)
         words = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return self._finding("", Cause("error", CAUSES["error"], words[:300], "let it run first"))
 
@@ -177,13 +183,14 @@ class Diagnosis:
     def _prepare(self, ys: Vector) -> None:
         """The right gradient: numerical where it is small, and graphs of the same function."""
         if small_enough(self.xs, ys):
-            self.right = Right(self.subject, self.xs)
+            self.right = Right(self.subject, self.xs, None, self.tolerance)
+            self.tolerance = min(self.tolerance, max(1e-6, 30 * self.right.precision))
         for source in (self.like, self.subject):
             if source is None or (source is self.subject and type(source) is PointSubject):
                 continue
             trace = source.trace(self.xs)
             if trace is not None and len(trace.inputs) == len(self.xs):
-                replay = Replay(trace)
+                replay = Replay(trace, source)
                 if self._same(replay, ys):
                     self.replays.append(replay)
 
@@ -199,9 +206,8 @@ class Diagnosis:
         for k, g in enumerate(made):
             right = self.right.pull(k, gs)
             use = ~self.right.blurred[k]
-            if not np.allclose(
-                g[use], right[use], 1e-5, 1e-6 * max(np.abs(right).max(initial=0), 1e-9)
-            ):
+            size = max(float(np.abs(right).max(initial=0)), 1e-9)
+            if not np.allclose(g[use], right[use], 1e-5, 10 * self.tolerance * size):
                 return False
         return True
 
@@ -259,9 +265,11 @@ class Diagnosis:
             return base
         off = np.where(e.use, np.abs(e.found[0] - e.expected[0]), 0)
         index = np.unravel_index(int(np.argmax(np.nan_to_num(off, nan=np.inf))), e.x.shape)
-        numbers = float(e.found[0][index]) + 0.0, float(e.expected[0][index]) + 0.0
-        return Finding(
-            self.subject.name, operand, *cause, tuple(int(i) for i in index), *numbers, ignored
+        return replace(
+            base,
+            index=tuple(int(i) for i in index),
+            analytic=float(e.found[0][index]) + 0.0,
+            numeric=float(e.expected[0][index]) + 0.0,
         )
 
 

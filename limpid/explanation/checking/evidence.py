@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from limpid.explanation.checking.replay import Replay
 from limpid.explanation.checking.right import Right
 from limpid.explanation.checking.subject import Subject
 from limpid.graph.node import Array
@@ -28,7 +28,7 @@ class Evidence:
     tolerance: float
     right: Right | None = None  # None where the operands are too large
     use: Array = field(default_factory=lambda: np.ones((), bool))  # elements that can be judged
-    replays: list[Any] = field(default_factory=list)  # graphs of the same function
+    replays: list[Replay] = field(default_factory=list)  # graphs of the same function
 
     @property
     def x(self) -> Array:
@@ -81,13 +81,18 @@ class Evidence:
             return None
         diagonal = np.diag(jacobian)
         rest = jacobian - np.diag(diagonal)
-        if np.abs(rest).max(initial=0) > 1e-8 * max(np.abs(diagonal).max(initial=0), 1e-12):
+        size = max(np.abs(diagonal).max(initial=0), 1e-12)
+        if np.abs(rest).max(initial=0) > max(1e-8, self.tolerance / 10) * size:
             return None
         return np.asarray(diagonal.reshape(self.x.shape))
 
     def pull_at(self, xs: Vector, trial: int) -> Array | None:
         """The right gradient with other operands."""
+        for replay in self.replays:
+            trace = replay.source.trace(xs)
+            if trace is not None:
+                return Replay(trace, replay.source).pull(self.upstream[trial])[self.k]
         if self.right is None:
             return None
-        moved = Right(self.subject, xs, [self.k])
+        moved = Right(self.subject, xs, [self.k], self.tolerance)
         return np.where(moved.blurred[self.k], np.nan, moved.pull(self.k, self.upstream[trial]))

@@ -46,24 +46,31 @@ def input_for_output(e: Evidence) -> Cause | None:
     local = e.local
     if local is None or e.x.size < FEWEST:
         return None
-    for powers in ((1,), (0, 1), (1, 2), (0, 1, 2), (-1,), (-2,), (2,), (0, 2), (3,), (1, 3)):
-        weights = _fitted(e.ys[0], local, powers)
-        if weights is None:
-            continue
-        with np.errstate(all="ignore"):
-            wrong = sum(w * e.x**p for w, p in zip(weights, powers, strict=True))
+    for formula, wrong in formulas_in(e.ys[0], local, e.x, e.tolerance):
         if e.fits(g[0] * wrong for g in e.upstream):
             return Cause(
                 "input for output",
                 "the input is used where the forward output is needed",
-                f"the right derivative is {_formula(weights, powers)}; with x in place of y it "
-                "equals the analytic one",
+                f"the right derivative is {formula}; with x in place of y it equals the analytic "
+                "one",
                 "keep the output y in the forward pass, not the input x",
             )
     return None
 
 
-def _fitted(y: Array, local: Array, powers: tuple[int, ...]) -> Array | None:
+def formulas_in(
+    y: Array, local: Array, x: Array, tolerance: float = 1e-6
+) -> Iterator[tuple[str, Array]]:
+    """Short formulas in y that give the local derivative exactly, and what they give at x."""
+    for powers in ((1,), (0, 1), (1, 2), (0, 1, 2), (-1,), (-2,), (2,), (0, 2), (3,), (1, 3)):
+        weights = _fitted(y, local, powers, tolerance)
+        if weights is not None:
+            with np.errstate(all="ignore"):
+                terms = [w * x ** float(p) for w, p in zip(weights, powers, strict=True)]
+            yield _formula(weights, powers), np.asarray(sum(terms))
+
+
+def _fitted(y: Array, local: Array, powers: tuple[int, ...], tolerance: float) -> Array | None:
     """The weights of local = Σ w · yᵖ if that holds exactly."""
     if y.size < len(powers) + 2:
         return None
@@ -73,7 +80,7 @@ def _fitted(y: Array, local: Array, powers: tuple[int, ...]) -> Array | None:
         return None
     weights = np.linalg.lstsq(columns, local.ravel(), rcond=None)[0]
     rest = np.abs(columns @ weights - local.ravel()).max()
-    return weights if rest <= 1e-6 * np.abs(local).max(initial=1e-12) else None
+    return weights if rest <= tolerance * np.abs(local).max(initial=1e-12) else None
 
 
 def _formula(weights: Array, powers: tuple[int, ...]) -> str:
@@ -100,7 +107,8 @@ def factor_field(e: Evidence) -> Cause | None:
                                  (-2, "{}² left out"), (0.5, "√{} too much"),
                                  (-0.5, "√{} left out")):  # fmt: skip
                 rest = q / np.abs(field) ** power * (np.sign(field) if power % 2 == 1 else 1)
-                if np.isfinite(rest).all() and np.ptp(rest) <= 1e-5 * np.abs(rest).max():
+                allowed = max(1e-5, e.tolerance) * np.abs(rest).max()
+                if np.isfinite(rest).all() and np.ptp(rest) <= allowed:
                     return _factor(words.format(name), name, float(rest.mean()))
     return None
 
@@ -118,11 +126,11 @@ def _factor(words: str, name: str, rest: float) -> Cause:
 def _ratio(e: Evidence) -> tuple[Array, Array] | None:
     """analytic / right where it is the same for every upstream gradient, and where it is known."""
     found, right = np.array(e.found), np.array(e.expected)
-    known = (np.abs(right) > 1e-6 * e.scale).all(0) & e.use
+    known = (np.abs(right) > max(1e-6, 10 * e.tolerance) * e.scale).all(0) & e.use
     if known.sum() < FEWEST:
         return None
     q = found[:, known] / right[:, known]
-    if np.ptp(q, axis=0).max() > 1e-5 * max(np.abs(q).max(), 1e-12):
+    if np.ptp(q, axis=0).max() > max(1e-5, e.tolerance) * max(np.abs(q).max(), 1e-12):
         return None
     return q.mean(0), known
 

@@ -68,12 +68,14 @@ class Finding:
     index: tuple[int, ...] | None = None
     analytic: float | None = None
     numeric: float | None = None
+    place: str = ""  # the operation inside the function whose own rule is wrong, and its line
     ignored: int = 0  # entries at a kink, where any value between both sides is right
 
     def __str__(self) -> str:
-        lines = [f"  cause      {self.operand}: {self.statement}" if self.operand else ""]
-        lines[0] = lines[0] or f"  cause      {self.statement}"
-        lines.append(f"  evidence   {self.evidence}")
+        operand = f"{self.operand}: " if self.operand else ""
+        lines = [f"  cause      {operand}{self.statement}", f"  evidence   {self.evidence}"]
+        if self.place:
+            lines.insert(0, f"  where      {self.place}")
         if self.index is not None:
             lines.append(
                 f"  largest    at {self.index}: analytic {self.analytic:.6g}, "

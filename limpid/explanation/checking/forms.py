@@ -197,15 +197,16 @@ def _judged(e: Evidence, parts: list[Array]) -> Array:
 
 def name_factor(e: Evidence, c: float, seen: str, where: str = "") -> Cause:
     """What a factor says, from the sizes and values that are around."""
-    if abs(c + 1) < 1e-6:
+    near = max(1e-6, e.tolerance)
+    if abs(c + 1) < near:
         return Cause("sign", f"the sign is wrong{where}", seen, "negate it")
     sign, size = "the sign is wrong, and " if c < 0 else "", abs(c)
-    for count, what in _counts(e):
+    for count, what in _counts(e) if e.local is None else ():
         seen_too = f"{seen}; {count} is {what}"
-        if abs(size * count - 1) < 1e-6:
+        if abs(size * count - 1) < near:
             words = f"{sign}a mean was taken where the forward sums{where}"
             return Cause("mean", words, seen_too, f"do not divide by {count}")
-        if abs(size / count - 1) < 1e-6:
+        if abs(size / count - 1) < near:
             words = f"{sign}the forward takes a mean, and the division by {count} is missing{where}"
             return Cause("mean", words, seen_too, f"divide by {count}")
     value = _value_around(e, size)
@@ -213,20 +214,24 @@ def name_factor(e: Evidence, c: float, seen: str, where: str = "") -> Cause:
         words = f"{sign}the factor {value} is left out{where}"
         remedy = "multiply by every local derivative on the path"
         return Cause("chain", words, f"{seen}: the right one has the factor {value}", remedy)
-    known = {0.5: "a factor 2 is missing", 2.0: "there is a factor 2 too much"}
-    words = known.get(round(size, 6), f"it is {size:.6g} times the right gradient")
+    words = f"it is {size:.6g} times the right gradient"
+    for value, name in ((0.5, "a factor 2 is missing"), (2.0, "there is a factor 2 too much")):
+        words = name if abs(size / value - 1) < near else words
     return Cause("factor", f"{sign}{words}{where}", seen, f"multiply by {1 / c:.6g}")
 
 
 def _counts(e: Evidence) -> Iterator[tuple[int, str]]:
-    """Numbers over which a mean may have been taken, the most likely first."""
+    """Numbers over which a mean may have been taken, the most likely first.
+
+    2 is also a factor by itself, so it counts only as the length of a first axis, of a batch.
+    """
     known: set[int] = {1}
     arrays = [*zip(e.subject.names, e.xs, strict=True), *(("the output", y) for y in e.ys)]
     for length in (1, 2, 3, 4):
         for name, x in arrays:
             for axes in combinations(range(x.ndim), length):
                 count = math.prod(x.shape[a] for a in axes)
-                if count not in known:
+                if count not in known and (count != 2 or (axes == (0,) and x.ndim > 1)):
                     known.add(count)
                     yield count, f"the length of {_axes_in_words(axes)} of {name}"
 
@@ -242,6 +247,6 @@ def _value_around(e: Evidence, size: float) -> str:
                 (2, f"1 / {name}²"),
                 (-2, f"{name}²"),
             ):
-                if abs(size / abs(x.item()) ** power - 1) < 1e-6:
+                if abs(size / abs(x.item()) ** power - 1) < max(1e-6, e.tolerance):
                     return text
     return ""

@@ -6,7 +6,7 @@ is known by name: what can go wrong follows from the kind of the edge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -17,12 +17,14 @@ from limpid.differentiation.relation import structure
 from limpid.explanation.checking.evidence import Evidence
 from limpid.explanation.checking.finding import Cause
 from limpid.explanation.checking.forms import name_factor
+from limpid.explanation.checking.regions import in_region
 from limpid.explanation.checking.replay import Change, Edge, Passing, Replay, place
 from limpid.graph.graph import input_specs
 from limpid.graph.node import Array
 from limpid.transforms.point import Vector
 
 MOST_EDGES = 150
+Search = Callable[[Evidence, Replay], Cause | None]
 
 
 class Mistake(NamedTuple):
@@ -36,7 +38,16 @@ class Mistake(NamedTuple):
 
 def inside(e: Evidence) -> Cause | None:
     """The first single mistake that explains all numbers."""
-    for search in (one_path, one_edge, several_paths):
+    return _first(e, (one_path, one_edge))
+
+
+def deeper(e: Evidence) -> Cause | None:
+    """The same of parts that are one operation to people, of several uses, of loops."""
+    return _first(e, (in_region, several_paths, every_time))
+
+
+def _first(e: Evidence, searches: tuple[Search, ...]) -> Cause | None:
+    for search in searches:
         for replay in e.replays:
             if len(replay.edges) > MOST_EDGES:
                 continue
@@ -92,10 +103,7 @@ def _off(e: Evidence) -> Array:
 def _flow(e: Evidence, replay: Replay, edge: Edge) -> Array:
     """The part of the right gradient that comes along an edge, for each trial."""
     return np.array(
-        [
-            right[e.k] - replay.pull(gs, edge, lambda passing: None)[e.k]
-            for gs, right in zip(e.upstream, e.rights, strict=True)
-        ]
+        [replay.pull(gs)[e.k] - replay.pull(gs, [edge], _nothing)[e.k] for gs in e.upstream]
     )
 
 
@@ -110,13 +118,13 @@ def _factor(e: Evidence, off: Array, flow: Array) -> float | None:
     allowed = max(e.tolerance, 1e-7) * np.abs(off).max()
     if np.abs(off - c * flow).max() > allowed:
         return None
-    return -1.0 if abs(c + 1) < 1e-6 else c
+    return -1.0 if abs(c + 1) < max(1e-6, e.tolerance) else c
 
 
 def _path_cause(e: Evidence, replay: Replay, edge: Edge, c: float) -> Cause:
     where = f" on the way back through {place(edge.node)}"
     target = edge.node.inputs[edge.i]
-    if abs(c) < 1e-6:
+    if c == 0:
         uses = replay.uses(target)
         return Cause(
             "accumulation",
@@ -130,27 +138,42 @@ def _path_cause(e: Evidence, replay: Replay, edge: Edge, c: float) -> Cause:
 
 def one_edge(e: Evidence, replay: Replay) -> Cause | None:
     """A wrong rule at one edge."""
+    return _wrong_at(e, replay, [[edge] for edge in replay.edges])
+
+
+def every_time(e: Evidence, replay: Replay) -> Cause | None:
+    """The same wrong rule each time that a line of a loop ran."""
+    groups: dict[Any, list[Edge]] = {}
     for edge in replay.edges:
-        for mistake in _mistakes(replay, edge):
-            if _explains(e, replay, edge, mistake):
+        groups.setdefault((edge.node.op, edge.node.source, edge.i), []).append(edge)
+    return _wrong_at(e, replay, [edges for edges in groups.values() if len(edges) > 1])
+
+
+def _wrong_at(e: Evidence, replay: Replay, places: list[list[Edge]]) -> Cause | None:
+    for edges in places:
+        for mistake in _mistakes(replay, edges[0]):
+            if e.fits(_pulled(e, replay, edges, mistake, gs) for gs in e.upstream):
+                times = f", each of the {len(edges)} times" if len(edges) > 1 else ""
                 return Cause(
                     mistake.name,
-                    f"{mistake.statement} in {place(edge.node)}",
+                    f"{mistake.statement} in {place(edges[0].node)}{times}",
                     "with this one change the right backward pass gives the analytic gradient",
                     mistake.remedy,
                 )
     return None
 
 
-def _explains(e: Evidence, replay: Replay, edge: Edge, mistake: Mistake) -> bool:
-    return e.fits(_pulled(e, replay, edge, mistake, gs) for gs in e.upstream)
-
-
-def _pulled(e: Evidence, replay: Replay, edge: Edge, mistake: Mistake, gs: Vector) -> Array | None:
+def _pulled(
+    e: Evidence, replay: Replay, edges: list[Edge], mistake: Mistake, gs: Vector
+) -> Array | None:
     try:
-        return replay.pull(gs, edge, mistake.change)[e.k]
+        return replay.pull(gs, edges, mistake.change)[e.k]
     except Exception:  # a change that does not fit this node
         return None
+
+
+def _nothing(passing: Passing) -> None:
+    """What passes along an edge that was forgotten."""
 
 
 def _mistakes(replay: Replay, edge: Edge) -> Iterator[Mistake]:

@@ -109,7 +109,9 @@ def moved(e: Evidence) -> Cause | None:
                 f"it runs from the wrong end: gradient and upstream are {words}",
                 f"the right gradient, {words} before and after, equals the analytic one",
             )
-    for axis in range(max(x.ndim for x in e.xs)):
+    rank = max(x.ndim for x in e.xs)
+    pairs = [(axis,) for axis in range(rank)] + [*combinations(range(rank), 2)]
+    for axis in pairs:
         flip, long = partial(np.flip, axis=axis), partial(_is_long, axis)
         cause = _operand_changed(e, flip, long, "moved", f"is used reversed along axis {axis}")
         if cause is not None:
@@ -117,8 +119,8 @@ def moved(e: Evidence) -> Cause | None:
     return None
 
 
-def _is_long(axis: int, x: Array) -> bool:
-    return x.ndim > axis and x.shape[axis] > 1
+def _is_long(axes: tuple[int, ...], x: Array) -> bool:
+    return x.ndim > max(axes) and all(x.shape[axis] > 1 for axis in axes)
 
 
 def _moved(words: str, seen: str) -> Cause:

@@ -13,12 +13,8 @@ MOST_NAMED = 6
 
 def elements(e: Evidence) -> Cause | None:
     """Right for a good part of the elements, wrong for the others."""
-    wrong = np.zeros(e.x.shape, bool)
-    for found, right in zip(e.found, e.expected, strict=True):
-        wrong |= ~e.agree(found, right)
-    busy = (np.abs(np.array(e.expected)) > 1e-9 * e.scale).any(0)
-    right_too = ~wrong & busy
-    if not wrong.any() or right_too.sum() < max(1, busy.sum() // 5):
+    wrong, busy = _wrong(e), _busy(e)
+    if not wrong.any() or (~wrong & busy).sum() < max(1, busy.sum() // 10):
         return None
     where = describe(wrong)
     zero = not np.any(np.array(e.found)[:, wrong])
@@ -28,6 +24,25 @@ def elements(e: Evidence) -> Cause | None:
         f"{entries(int(wrong.sum()))} of {wrong.size} differ, the others agree",
         "look at the slices, borders and conditions that choose these elements",
     )
+
+
+def few_elements(e: Evidence) -> Cause | None:
+    """Wrong for a few elements that are not those of one sign: a place says more than a cause."""
+    wrong = _wrong(e)
+    few = 0 < wrong.sum() <= wrong.size / 3 and not _side(e, wrong)
+    return elements(e) if few else None
+
+
+def _wrong(e: Evidence) -> Array:
+    wrong = np.zeros(e.x.shape, bool)
+    for found, right in zip(e.found, e.expected, strict=True):
+        wrong |= ~e.agree(found, right)
+    return wrong
+
+
+def _busy(e: Evidence) -> Array:
+    """Where the right gradient is not 0."""
+    return np.asarray((np.abs(np.array(e.expected)) > 1e-9 * e.scale).any(0))
 
 
 def describe(wrong: Array) -> str:

@@ -22,8 +22,16 @@ class Right:
     blurred    for each operand the elements for which differences do not converge
     """
 
-    def __init__(self, subject: Subject, xs: Vector, wanted: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        xs: Vector,
+        wanted: Sequence[int] | None = None,
+        tolerance: float = 1e-6,
+    ) -> None:
         self.subject, self.xs = subject, xs
+        self.blur = max(1e-5, tolerance)
+        self.precision = 0.0  # the largest relative error of what is not blurred
         self.ys = subject.value(xs)
         self.rounding = rounding(self.ys)
         self.jacobians: list[Array | None] = [None] * len(xs)
@@ -37,8 +45,9 @@ class Right:
         values = np.array([e.value for e in found]).reshape(-1, size).T
         errors = np.array([e.error for e in found]).reshape(-1, size).T
         largest = np.abs(values[np.isfinite(values)]).max(initial=1e-12)
-        bad = ~np.isfinite(values) | (errors > 1e-5 * np.maximum(np.abs(values), largest))
-        self.jacobians[k] = np.where(bad, 0.0, values)
+        bad = ~np.isfinite(values) | (errors > self.blur * np.maximum(np.abs(values), largest))
+        self.precision = max(self.precision, float(errors[~bad].max(initial=0) / largest))
+        self.jacobians[k] = np.where(bad | (np.abs(values) <= 3 * errors), 0.0, values)
         self.blurred[k] = bad.any(0).reshape(self.xs[k].shape)
 
     def _column(self, k: int, index: tuple[int, ...]) -> Estimate:

@@ -23,7 +23,7 @@ from limpid.transforms.point import Point
 
 SHAPES: tuple[tuple[int, ...], ...] = ((4, 5), (5, 3), (3,), (5,), (4, 3), (4,), ())
 MOST_OPERANDS = 5
-EXAMPLES = 2  # sets of numbers for each function
+EXAMPLES = 5  # sets of numbers for each function
 TOLERANCE = 1e-6
 
 
