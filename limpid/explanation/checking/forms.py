@@ -215,8 +215,8 @@ def name_factor(e: Evidence, c: float, seen: str, where: str = "") -> Cause:
         remedy = "multiply by every local derivative on the path"
         return Cause("chain", words, f"{seen}: the right one has the factor {value}", remedy)
     words = f"it is {size:.6g} times the right gradient"
-    for value, name in ((0.5, "a factor 2 is missing"), (2.0, "there is a factor 2 too much")):
-        words = name if abs(size / value - 1) < near else words
+    if abs(2 * size - 1) < near or abs(size / 2 - 1) < near:
+        words = "a factor 2 is missing" if size < 1 else "there is a factor 2 too much"
     return Cause("factor", f"{sign}{words}{where}", seen, f"multiply by {1 / c:.6g}")
 
 

@@ -22,6 +22,7 @@ from limpid.transforms.handwritten import as_function
 from limpid.transforms.point import Point
 
 SHAPES: tuple[tuple[int, ...], ...] = ((4, 5), (5, 3), (3,), (5,), (4, 3), (4,), ())
+LABELS = ("y", "label", "labels", "target", "targets", "index", "indices", "classes")
 MOST_OPERANDS = 5
 EXAMPLES = 5  # sets of numbers for each function
 TOLERANCE = 1e-6
@@ -70,8 +71,9 @@ class Assignment:
             return call(self.module, exercise, [np.array(x)[()] for x in inputs], None)[0]
 
     def _generated(self, exercise: Exercise, rng: np.random.Generator) -> list[Any]:
-        count = len(self._parameters(exercise))
-        for forms in product((*SHAPES, "labels"), repeat=count) if count <= MOST_OPERANDS else ():
+        names = self._parameters(exercise)
+        forms_of = [("labels", *SHAPES) if n in LABELS else (*SHAPES, "labels") for n in names]
+        for forms in product(*forms_of) if len(names) <= MOST_OPERANDS else ():
             inputs = [_drawn(form, rng) for form in forms]
             if self._fit(exercise, inputs):
                 return inputs
