@@ -116,7 +116,7 @@ def _explain(given: Given, message: str) -> None:
         finding = teacher(given, message)
         if finding is not None:
             first = message or f"check_grad: {finding.function} is wrong"
-            raise GradientError(f"{first}\n{finding}", finding)
+            raise GradientError(f"{first}\n{finding}", finding) from None
 
 
 def _fail(given: Given, error: RuleError) -> NoReturn:
