@@ -10,6 +10,9 @@ import pytest
 
 import limpid
 from limpid.errors import KinkWarning
+from limpid.explanation.checking.diagnosis import Diagnosis
+from limpid.explanation.checking.subject import subject_of
+from limpid.transforms.point import Point
 from tests.programs import CUTS, JUMPS, Program, random_program
 
 COUNT = 200
@@ -57,6 +60,23 @@ def check(seed: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KinkWarning)
         limpid.check_grad(function, *point, order=1, **options)
+
+
+def findings(seed: int) -> list[Any]:
+    """What the diagnosis alone says, which judges in `limpid grade`."""
+    function, arguments, _ = right(seed)
+    function = function.apply if isinstance(function, type) else function
+    point = Point(function, arguments, None)
+    with point.doubled() as noise:
+        found = Diagnosis(subject_of(point), None, max(1e-6, 30 * noise**0.5)).findings()
+    return [f for f in found if f.cause != "kink"]
+
+
+@pytest.mark.parametrize("chunk", range(6))
+def test_the_diagnosis_finds_nothing_in_what_is_right(chunk: int) -> None:
+    for seed in range(chunk, 60, 6):
+        if sum(x.size for x in right(seed)[1]):
+            assert findings(seed) == []
 
 
 @pytest.mark.parametrize("chunk", range(10))

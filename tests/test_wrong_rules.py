@@ -11,10 +11,15 @@ import pytest
 import limpid
 from limpid.errors import GradientError, KinkWarning
 from limpid.explanation.checking import CAUSES
-from tests.wrong_rules import late, seen, unseen
+from tests.wrong_rules import fresh, late, seen, unseen
 from tests.wrong_rules.case import Case
 
-SETS = {"seen": seen.CASES.found, "unseen": unseen.CASES.found, "late": late.CASES.found}
+SETS = {
+    "seen": seen.CASES.found,
+    "unseen": unseen.CASES.found,
+    "late": late.CASES.found,
+    "fresh": fresh.CASES.found,
+}
 ALL = [case for cases in SETS.values() for case in cases]
 X = np.array([[0.3, -1.2, 2.0], [0.9, 0.1, -0.4]])
 
@@ -103,6 +108,13 @@ def test_a_wrong_operation_inside_a_function_is_named_with_its_line() -> None:
     assert error.finding.place.startswith("wrong_exp (")
     assert "test_wrong_rules.py" in error.finding.place
     assert "  where      wrong_exp (" in str(error)
+
+
+def test_a_wrong_operation_among_large_ones() -> None:
+    wrong = limpid.elementwise("wrong_square", np.square, local=[lambda y, x: x])
+    x, w = np.random.default_rng(0).normal(size=(2, 60, 60))
+    finding = failure(lambda x, w: limpid.tanh(wrong(x @ w / 8) @ w), x, w).finding
+    assert finding.place.startswith("wrong_square (")
 
 
 def test_a_backward_in_numpy_is_checked_at_first_order() -> None:

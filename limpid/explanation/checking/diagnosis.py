@@ -12,11 +12,12 @@ import numpy as np
 from limpid.explanation.checking import factors, forms, patterns, places
 from limpid.explanation.checking.evidence import Evidence
 from limpid.explanation.checking.finding import CAUSES, Cause, Finding
+from limpid.explanation.checking.inside import suspects
 from limpid.explanation.checking.mutations import deeper, inside
 from limpid.explanation.checking.replay import Replay, place
-from limpid.explanation.checking.right import MOST_ELEMENTS, Right, small_enough
-from limpid.explanation.checking.subject import PointSubject, Subject, node_subject, subject_of
-from limpid.graph.node import Array, Node
+from limpid.explanation.checking.right import Right, small_enough
+from limpid.explanation.checking.subject import PointSubject, Subject, subject_of
+from limpid.graph.node import Array
 from limpid.transforms.handwritten import WritingError
 from limpid.transforms.point import Point, Vector, plain_value
 
@@ -134,28 +135,21 @@ class Diagnosis:
         return self._finding("", cause)
 
     def _wrong_node(self) -> Finding | None:
-        """Of a function made of several operations: the one whose own rule is wrong."""
-        if not isinstance(self.subject, PointSubject) or type(self.subject) is not PointSubject:
-            return None
-        trace = self.subject.trace(self.xs)
-        if trace is None:
-            return None
-        replay = Replay(trace, self.subject)
-        nodes = list(dict.fromkeys(edge.node for edge in replay.edges))
-        for node in nodes if 1 < len(nodes) <= 200 else ():
-            finding = self._at_node(node, replay)
+        """Of a function made of several operations: what is wrong with the one whose rule is."""
+        for node, inner in suspects(self.subject):
+            diagnosis = Diagnosis(inner, None, self.tolerance)
+            finding = diagnosis.finding()
+            if finding is None and not small_enough(inner.start, inner.value(inner.start)):
+                finding = diagnosis.too_large()
             if finding is not None and finding.cause != "kink":
                 return replace(finding, function=self.subject.name, place=place(node))
         return None
 
-    def _at_node(self, node: Node, replay: Replay) -> Finding | None:
-        try:
-            inner = node_subject(node, replay.operands(node))
-            if inner is None or sum(x.size for x in inner.start) > MOST_ELEMENTS:
-                return None
-            return Diagnosis(inner, None, self.tolerance).finding()
-        except Exception:  # a node that can't be run alone is not judged
-            return None
+    def too_large(self) -> Finding:
+        """A wrong rule, of operands too large for a look at every element."""
+        seen = "it disagrees with a finite difference along a random direction"
+        cause = Cause("unknown", CAUSES["unknown"], seen, "check it with smaller operands")
+        return self._finding("", cause)
 
     def _pull(self, gs: Vector) -> list[Any]:
         return self.subject.pull(list(map(np.array, self.xs)), list(map(np.array, gs)))

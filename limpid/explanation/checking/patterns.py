@@ -141,6 +141,15 @@ def _moves(x: Array) -> Iterator[tuple[str, Change]]:
     for order in permutations(range(x.ndim)) if x.ndim <= 4 else ():
         if order != tuple(range(x.ndim)):
             yield f"permuted, axes {order}", partial(np.transpose, axes=order)
+            yield "reshaped where its axes must be permuted", partial(_read_anew, order)
+    for axes in combinations(range(x.ndim), 2):
+        for step in (1, -1):
+            yield f"shifted by {step} along axes {axes}", partial(np.roll, shift=step, axis=axes)
+
+
+def _read_anew(order: tuple[int, ...], x: Array) -> Array:
+    """The elements in the order of the permuted array, in the old shape."""
+    return np.transpose(x, order).reshape(x.shape)
 
 
 def _shift(step: int, axis: int) -> Change:

@@ -14,7 +14,7 @@ MOST_NAMED = 6
 def elements(e: Evidence) -> Cause | None:
     """Right for a good part of the elements, wrong for the others."""
     wrong, busy = _wrong(e), _busy(e)
-    if not wrong.any() or (~wrong & busy).sum() < max(1, busy.sum() // 10):
+    if not wrong.any() or (~wrong & busy).sum() < max(1, busy.sum() / 8):
         return None
     where = describe(wrong)
     zero = not np.any(np.array(e.found)[:, wrong])
