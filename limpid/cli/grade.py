@@ -57,7 +57,8 @@ def _show(result: Grade) -> None:
 
     table = Table()
     for name in ("function", "runs", "shape", "value", "gradient", "points"):
-        table.add_column(name, justify="left" if name == "function" else "right")
+        first = name == "function"
+        table.add_column(name, justify="left" if first else "right", overflow="fold")
     for score in result.scores:
         cells = [_cell(score, part) for part in ("runs", "shape", "value", "gradient")]
         table.add_row(Text(score.name), *cells, Text(f"{score.points:g} / {score.of:g}"))

@@ -113,7 +113,12 @@ def _callable(function: Any) -> Any:
 def _explain(given: Given, message: str) -> None:
     """Raise GradientError with what a teacher finds, if it finds anything."""
     for teacher in teachers:
-        finding = teacher(given, message)
+        try:
+            finding = teacher(given, message)
+        except Exception:
+            if not message:
+                raise
+            continue  # what is wrong counts for more than why
         if finding is not None:
             first = message or f"check_grad: {finding.function} is wrong"
             raise GradientError(f"{first}\n{finding}", finding) from None
