@@ -84,6 +84,11 @@ class Program:
         return [match[1] for match in found if match]
 
     @property
+    def patterns(self) -> tuple[str, ...]:
+        """The probes; those of `v*` where a line names something so."""
+        return tuple(p for p in self.probes if self.names or not p.endswith("v*"))
+
+    @property
     def written(self) -> list[str]:
         """The slots that lines assign to."""
         text = "\n".join((*self.lines, *self.updates))

@@ -76,7 +76,7 @@ def as_accurate(found: list[Found], eager: list[Found], exact: list[Found]) -> N
 
 def with_probes(program: Program, found: list[Found]) -> list[Found]:
     """What probes give. Neither they, nor keeping calls, nor running these again change a bit."""
-    step = Drawn(program, program.dtype).compiled(keep=CALLS, probe=program.probes)
+    step = Drawn(program, program.dtype).compiled(keep=CALLS, probe=program.patterns)
     shown = []
     for point in range(POINTS):
         assert_same_bits("a probed run", step.run(point), found[point])
