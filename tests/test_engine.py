@@ -44,9 +44,9 @@ def test_time_grows_linearly_with_depth() -> None:
         best = np.inf
         for _ in range(3):
             x = limpid.tensor(1.0, requires_grad=True)
-            start = time.perf_counter()
+            start = time.process_time()
             chain(x, length).backward()
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     seconds(1_000)

@@ -240,10 +240,10 @@ def test_long_closed_over_histories_cost_nothing() -> None:
         y = y * 1.0
     inputs = Inputs((3.0,), 0)
     assert inputs.since <= next_number()
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(100):
         limpid.grad(lambda x: x * y)(np.float64(2.0))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_threads() -> None:
