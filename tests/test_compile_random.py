@@ -100,7 +100,7 @@ def check_many(count: int, longest: int) -> None:
     judged: dict[str, bool] = {}
     failed = []
 
-    @settings(RANDOM, max_examples=4 * count)  # hypothesis likes to repeat itself
+    @settings(RANDOM, max_examples=8 * count)  # hypothesis likes to repeat itself
     @given(programs(longest))
     def run(program: Program) -> None:
         text = program.source()
