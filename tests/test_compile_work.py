@@ -14,12 +14,12 @@ import pytest
 import limpid
 from limpid import nn, optim
 from limpid.compiler.machine import cache as disk
-from limpid.compiler.machine.target import native_target
 from limpid.compiler.program import translation
 from limpid.compiler.runtime import commands
 from limpid.compiler.runtime.native import Native
+from tests.native import needs_native
 
-pytestmark = pytest.mark.skipif(native_target() is None, reason="there is no native code here")
+pytestmark = needs_native
 BEYOND = 0.1  # of the calls that doubling a network may add, more than it did before
 
 

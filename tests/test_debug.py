@@ -558,7 +558,7 @@ class Hostile:
         raise RuntimeError("len")
 
 
-class Longer(list):  # type: ignore[type-arg]
+class Longer(list[Any]):
     def __iter__(self) -> Any:
         raise RuntimeError("iter")
 

@@ -257,7 +257,7 @@ def test_random_programs_are_laid_out(content: Content, depth: int) -> None:
     for edge in drawing.edges:
         ends = {end for end in (edge.source, edge.target) if end[0] not in "<>~"}
         assert ends <= shown
-    drawing.html  # noqa: B018
+    assert drawing.html
 
 
 def test_large_graphs_do_not_overlap() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,8 +105,8 @@ def test_nothing_at_all() -> None:
 
 
 @given(st.lists(st.sampled_from(["", "a", "a.b", "a.c", "d"]), max_size=40), st.randoms())
-def test_every_node_is_there_once(scopes: list[str], random: object) -> None:
-    ops = [random.choice("pq") for _ in scopes]  # type: ignore[attr-defined]
+def test_every_node_is_there_once(scopes: list[str], random: Random) -> None:
+    ops = [random.choice("pq") for _ in scopes]
     items = chain(*scopes, ops=" ".join(ops)) if scopes else []
     top = fold(items)
     assert list(top.nodes()) == [item.id for item in items]  # in the order of the program

@@ -95,7 +95,7 @@ def test_optimisers_parse_back(name: str) -> None:
 def test_models_parse_back() -> None:
     for make, shape in ((nn.models.lenet5, (2, 1, 32, 32)), (nn.models.resnet20, (2, 3, 32, 32))):
         model = make()
-        step = limpid.compile(lambda x: model(x).sum().backward())  # noqa: B023
+        step = limpid.compile(lambda x: model(x).sum().backward())  # noqa: B023  # called at once
         step(np.zeros(shape, np.float32))
         parses_back(step.graph)
 

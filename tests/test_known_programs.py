@@ -23,8 +23,9 @@ from limpid.compiler.runtime.image import LARGEST, Restored, image_of
 from limpid.compiler.runtime.native import Native
 from limpid.compiler.steps import compiled, known
 from limpid.ops import workers
+from tests.native import needs_native
 
-pytestmark = pytest.mark.skipif(native_target() is None, reason="there is no native code here")
+pytestmark = needs_native
 
 
 @pytest.fixture(autouse=True)

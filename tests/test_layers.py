@@ -94,6 +94,13 @@ def test_import_brings_nothing_optional() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_import_notes_when_it_was() -> None:
+    """Else programs on disk would pass for those of files that have changed since."""
+    code = "import limpid, sys; print('limpid.compiler.machine.sources' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
 def test_public_surface_is_explicit() -> None:
     """`__all__` names exactly what `limpid/__init__.py` imports for users."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text())

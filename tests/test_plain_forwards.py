@@ -133,7 +133,7 @@ def test_random_numbers_have_eagers_bits(count: int) -> None:
         lambda g: limpid.random.choice(4, (count,), p=np.array([0.1, 0.5, 0.0, 0.4]), generator=g),
     ):
         generator = limpid.random.Generator((1 << 63) + 12345)
-        graph = limpid.record(lambda: draw(generator)).graph  # noqa: B023
+        graph = limpid.record(lambda: draw(generator)).graph  # noqa: B023  # called at once
         program = translate(graph)
         assert not called(program)
         state = [node.op.evaluate((), {}) for node in graph.slots.values()]

@@ -109,7 +109,7 @@ def test_large_pooling_needs_no_call() -> None:
         lambda x: F.local_response_norm(x, 5),
     ):
         weights = numbers(*layer(x).shape, dtype=np.float32, seed=1)
-        agree(limpid.grad(lambda x: limpid.sum(layer(x) * weights)), x, tolerance=1e-5)  # noqa: B023
+        agree(limpid.grad(lambda x: limpid.sum(layer(x) * weights)), x, tolerance=1e-5)  # noqa: B023  # called at once
 
 
 # Padding, bins, resampling, grids
@@ -157,7 +157,7 @@ def test_resampling_of_infinite_numbers() -> None:
     x[0, 3], x[1, 7], x[1, 20] = np.inf, np.nan, -np.inf
     for kind in KINDS:
         for m in (5, 13, 80, 90):
-            agree(lambda x: resample(x, [1], [m], kind), x)  # noqa: B023
+            agree(lambda x: resample(x, [1], [m], kind), x)  # noqa: B023  # called at once
 
 
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])

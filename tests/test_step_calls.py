@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import limpid
 from limpid.compiler.machine import anatomy
-from limpid.compiler.machine.target import native_target
 from limpid.compiler.runtime.references import References
 from limpid.compiler.runtime.words import Words, words_tell
 from limpid.compiler.steps.lookout import TRIES, Lookout
 from limpid.compiler.steps.places import Cell, Contents, Entry, Place
+from tests.native import needs_native
 
 needs_memory = pytest.mark.skipif(not words_tell(), reason="memory is not looked at here")
 
@@ -447,7 +447,7 @@ def test_wrong_numbers_of_arguments_are_errors() -> None:
     assert step(A, y=A).tolist() == step(A, A).tolist()
 
 
-@pytest.mark.skipif(native_target() is None, reason="no native code")
+@needs_native
 def test_results_of_calls_do_not_share_memory() -> None:
     for size in (1, 3, 300):
         step = limpid.compile(lambda x: (x + 1.0, x * 2.0))

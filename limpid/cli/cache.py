@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-SIZES = (("MiB", 1 << 20), ("KiB", 1 << 10))
+from limpid.compiler.steps.reports.figures import size_text
+
 TIMES = (("days", 86400), ("hours", 3600), ("minutes", 60))
 
 
@@ -66,25 +67,13 @@ def _told(found: dict[str, Any]) -> list[str]:
         lines.append("It is not used: it must be a folder of yours that nobody else may write to.")
         return lines
     lines.append(
-        f"Entries  {found['entries']}, {_size(found['bytes'])} of at most "
-        f"{_size(found['most_bytes'])}"
+        f"Entries  {found['entries']}, {size_text(found['bytes'])} of at most "
+        f"{size_text(found['most_bytes'])}"
     )
     if found["entries"]:
         youngest, oldest = _age(found["youngest_seconds"]), _age(found["oldest_seconds"])
         lines.append(f"Used     between {oldest} and {youngest}")
     return lines
-
-
-def _size(count: int) -> str:
-    """A size for people.
-
-    >>> _size(512), _size(3 << 20)
-    ('512 B', '3.0 MiB')
-    """
-    for unit, size in SIZES:
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
-    return f"{count} B"
 
 
 def _age(seconds: float) -> str:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from limpid.differentiation.kinds import Local
 from limpid.differentiation.reverse import seed_for
-from limpid.differentiation.rules import downstream, find_reads, fit
+from limpid.differentiation.rules import find_reads
 from limpid.errors import AbstractError, ArgumentError, NoGradientError
 from limpid.explanation.gates import gate
 from limpid.explanation.names import constant_name, name_nodes
 from limpid.explanation.quantity import Quantity
 from limpid.explanation.record import Contribution, Edge, Explanation, FanOut, Step
 from limpid.explanation.values import forward_values
-from limpid.graph.graph import input_specs, pick
-from limpid.graph.node import Node, Spec, reachable
+from limpid.explanation.walk import Output, Pass, Passage, Walk
+from limpid.graph.graph import input_specs
+from limpid.graph.node import Array, Node, Spec, reachable
 from limpid.graph.source import locate
 from limpid.tensor import Tensor
 
@@ -71,21 +70,6 @@ def _pass(output: Any, gradient: Any) -> Pass:
     return Pass(nodes, (output.node, output.index), forward_values(nodes), seed)
 
 
-@dataclass(frozen=True)
-class Pass:
-    """A forward pass in numbers, and where the backward pass of it begins.
-
-    totals  gradients of outputs of nodes, where they are known from elsewhere; else they are the
-            sums of what edges bring
-    """
-
-    nodes: Sequence[Node]
-    output: tuple[Node, int]
-    values: Mapping[Node, Any]
-    seed: Any
-    totals: Mapping[tuple[Node, int], Any] | None = None
-
-
 def explain_pass(given: Pass, wrt: Sequence[Node], at: Any) -> Explanation:
     """The record of a pass; `wrt` and `at` as `explain` has them."""
     found = _Builder(given, wrt).explanation()
@@ -104,86 +88,38 @@ def wanted_nodes(nodes: Sequence[Node], wrt: Any) -> list[Node]:
 
 
 class _Builder:
+    """Writes down what a walk through the backward pass sees."""
+
     def __init__(self, given: Pass, wrt: Sequence[Node], written: bool = True):
-        self.given, self.nodes, self.values = given, given.nodes, given.values
-        self.active = depending(self.nodes, wrt)
+        self.nodes, self.end = given.nodes, given.output
+        self.walk = Walk(given, depending(self.nodes, wrt))
         self.ids = number_nodes(self.nodes)
         self.names = name_nodes(self.ids)
         from limpid.explanation.written import Rules, Unwritten  # with all of formulas
 
         self.rules = Rules(self.names, self.ids) if written else Unwritten()
-        self.arrived: dict[tuple[Node, int], list[tuple[str, Any]]] = {}
-        self.edges: list[Edge] = []
+        self.sources: dict[Output, list[str]] = {self.end: ["seed"]}  # of what has arrived
 
     def explanation(self) -> Explanation:
-        self.arrived[self.given.output] = [("seed", self.given.seed)]
-        for node in reversed(self.nodes):
-            if node.inputs and node in self.active:
-                self._explain_node(node)
+        edges = []
+        for count, passage in enumerate(self.walk.passages(), 1):
+            edges.append(self._edge(f"e{count}", passage))
+            self.sources.setdefault(passage.to, []).append(f"e{count}")
         return Explanation(
-            self.ids[self.given.output[0]],
+            self.ids[self.end[0]],
             tuple(self._step(n) for n in self.nodes),
-            tuple(self.edges),
-            tuple(self._sums()),
+            tuple(edges),
+            tuple(self._sum(x, parts) for x, parts in self.walk.arrived.items() if len(parts) > 1),
         )
 
-    def _total(self, node: Node, index: int) -> Any:
-        parts = self.arrived.get((node, index))
-        if parts is None:
-            return None
-        if self.given.totals is not None and (node, index) in self.given.totals:
-            return self.given.totals[node, index]
-        total = parts[0][1]
-        for _, part in parts[1:]:
-            total = total + part
-        return total
-
-    def _explain_node(self, node: Node) -> None:
+    def _edge(self, name: str, passage: Passage) -> Edge:
+        node, i, local = passage.node, passage.operand, passage.local
         op: Any = node.op
-        totals = [self._total(node, k) for k in range(len(node.outputs))]
-        if all(t is None for t in totals):
-            return
-        upstream = tuple(
-            np.zeros(s.shape, s.dtype.storage) if t is None else t
-            for t, s in zip(totals, node.outputs, strict=True)
-        )
-        g: Any = tuple(totals) if op.partial_upstream else upstream
-        g = g if len(upstream) > 1 else g[0]
-        y = self.values[node]
-        operands = [pick(self.values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
-        for i, parent in enumerate(node.inputs):
-            if not isinstance(parent, Node) or parent not in self.active:
-                continue
-            if not op.differentiable >> i & 1:
-                continue
-            passed = downstream(op, i, g, y, operands, node.params)
-            if passed is None:
-                continue
-            index = node.indices[i]
-            passed = np.asarray(fit(passed, parent.outputs[index], op))
-            edge = self._edge(node, i, totals, passed, y, operands)
-            self.edges.append(edge)
-            self.arrived.setdefault((parent, index), []).append((edge.id, passed))
-
-    def _edge(
-        self,
-        node: Node,
-        i: int,
-        totals: Sequence[Any],
-        passed: Any,
-        y: Any,
-        operands: Sequence[Any],
-    ) -> Edge:
-        op: Any = node.op
-        derivative = op.derivative(i)
-        local = None
-        if isinstance(derivative, Local):
-            rule = derivative.rule
-            local = rule if isinstance(rule, int) else rule(y, *operands, **node.params)
+        operands = self.walk.operands(node)
         found = gate(op, i, local, operands, op.relation(input_specs(node), node.params))
         written = self.rules.edge(node, i)
         return Edge(
-            id=f"e{len(self.edges) + 1}",
+            id=name,
             node=self.ids[node],
             operand=i,
             to=self.ids[node.inputs[i]],
@@ -196,18 +132,17 @@ class _Builder:
             local_latex=written.local_latex,
             pattern=found.pattern,
             structure=found.structure,
-            upstreams=tuple(None if t is None else Quantity(np.asarray(t)) for t in totals),
-            local=None if local is None else Quantity(np.asarray(local)),
-            downstream=Quantity(passed),
+            upstreams=tuple(_quantity(g) for g in passage.upstream),
+            local=_quantity(local),
+            downstream=Quantity(passage.downstream),
             source=place(node),
             expression=expression(node),
             scope=node.scope,
         )
 
     def _step(self, node: Node) -> Step:
-        value = self.values[node]
+        value = self.walk.values[node]
         values = value if isinstance(value, tuple) else (value,)
-        totals = [self._total(node, k) for k in range(len(node.outputs))]
         text, latex = self.rules.step(node)
         return Step(
             id=self.ids[node],
@@ -219,28 +154,29 @@ class _Builder:
                 self.ids[x] if isinstance(x, Node) else constant_name(x) for x in node.inputs
             ),
             values=tuple(Quantity(np.asarray(v)) for v in values),
-            gradients=tuple(None if t is None else Quantity(np.asarray(t)) for t in totals),
+            gradients=tuple(
+                _quantity(self.walk.gradient((node, k))) for k in range(len(node.outputs))
+            ),
             saved=saved_bytes(node),
             source=place(node),
             expression=expression(node),
             scope=node.scope,
         )
 
-    def _sums(self) -> list[FanOut]:
-        found = []
-        for (node, index), parts in self.arrived.items():
-            if len(parts) > 1:
-                sizes = [float(np.abs(p).sum()) for _, p in parts]
-                whole = sum(sizes)
-                contributions = tuple(
-                    Contribution(
-                        edge, Quantity(np.asarray(p)), size / whole if whole else 1 / len(parts)
-                    )
-                    for (edge, p), size in zip(parts, sizes, strict=True)
-                )
-                total = Quantity(np.asarray(self._total(node, index)))
-                found.append(FanOut(self.ids[node], contributions, total))
-        return found
+    def _sum(self, output: Output, parts: Sequence[Array]) -> FanOut:
+        sizes = [float(np.abs(part).sum()) for part in parts]
+        whole = sum(sizes)
+        contributions = tuple(
+            Contribution(source, Quantity(part), size / whole if whole else 1 / len(parts))
+            for source, part, size in zip(self.sources[output], parts, sizes, strict=True)
+        )
+        return FanOut(
+            self.ids[output[0]], contributions, Quantity(np.asarray(self.walk.gradient(output)))
+        )
+
+
+def _quantity(x: Any) -> Quantity | None:
+    return None if x is None else Quantity(np.asarray(x))
 
 
 def number_nodes(nodes: Sequence[Node]) -> dict[Node, str]:

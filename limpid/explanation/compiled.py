@@ -16,13 +16,13 @@ from limpid.compiler.steps.probes import ProbedGraph
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.selection import Probe
 from limpid.errors import ArgumentError, NoGradientError
-from limpid.explanation.build import Pass, explain_pass, wanted_nodes
+from limpid.explanation.build import explain_pass, wanted_nodes
 from limpid.explanation.derivation.derivation import Derivation
 from limpid.explanation.reasons.flow import Flow
 from limpid.explanation.reasons.reason import Reason
 from limpid.explanation.record import Explanation
 from limpid.explanation.stepping.debugger import Debugger
-from limpid.explanation.walk import Walk
+from limpid.explanation.walk import Pass, Walk
 from limpid.graph.graph import is_reference
 from limpid.graph.node import Array, Node, reachable
 from limpid.graph.registry import operation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,27 @@ import numpy as np
 from limpid.differentiation.kinds import Local
 from limpid.differentiation.rules import downstream, fit
 from limpid.differentiation.saved import zeros
-from limpid.explanation.build import Pass
 from limpid.explanation.values import forward_values
 from limpid.graph.graph import pick
 from limpid.graph.node import Array, Node, reachable
 from limpid.tensor import Tensor
 
 Output = tuple[Node, int]  # a node and the number of one of its outputs
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A forward pass in numbers, and where the backward pass of it begins.
+
+    totals  gradients of outputs of nodes, where they are known from elsewhere; else they are the
+            sums of what edges bring
+    """
+
+    nodes: Sequence[Node]
+    output: Output
+    values: Mapping[Node, Any]
+    seed: Any
+    totals: Mapping[Output, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +52,27 @@ class Passage:
 
 
 class Walk:
-    """Goes backward through a pass as the engine does, and changes nothing."""
+    """Goes backward through a pass as the engine does, and changes nothing.
 
-    def __init__(self, given: Pass) -> None:
+    active  the nodes that it goes to; without it all that have gradients
+    """
+
+    def __init__(self, given: Pass, active: Collection[Node] | None = None) -> None:
         self.nodes, self.end, self.values = given.nodes, given.output, given.values
         self.totals = given.totals or {}
+        self.active = active
         self.arrived: dict[Output, list[Array]] = {self.end: [given.seed]}
         self.blocked: list[tuple[Node, int]] = []  # operands for which a rule gave None
 
     def passages(self) -> Iterator[Passage]:
         """Every edge in backward order. What a node passes on is computed when it is its turn."""
         for node in reversed(self.nodes):
-            if node.inputs and node.requires_grad:
+            if node.inputs and self.reaches(node):
                 yield from self.through(node)
+
+    def reaches(self, node: Node) -> bool:
+        """Whether gradients of this node are asked for."""
+        return node.requires_grad if self.active is None else node in self.active
 
     def gradient(self, output: Output) -> Array | None:
         """The sum of what has arrived, added as the engine adds; None before anything has."""
@@ -72,7 +94,7 @@ class Walk:
         g: Any = totals if op.partial_upstream else complete(totals, node)
         g = g if len(totals) > 1 else g[0]
         operands, y = self.operands(node), self.values[node]
-        needed = [i for i in range(len(node.inputs)) if receives(node, i)]
+        needed = [i for i, x in enumerate(node.inputs) if receives(node, i) and self.reaches(x)]
         found = []
         with np.errstate(all="ignore"):
             shares = None

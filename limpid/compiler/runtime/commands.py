@@ -23,8 +23,7 @@ from limpid.compiler.machine.target import Target
 from limpid.compiler.program.layouts import choice_along, layout
 from limpid.compiler.program.links import index_along
 from limpid.compiler.program.values import Value
-from limpid.compiler.program.views import locate, packed
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import base, locate, packed
 from limpid.compiler.schedule.likeness import Likeness
 from limpid.compiler.schedule.stages import NEST, Block, Stage
 from limpid.ops.windows.contraction import Contraction

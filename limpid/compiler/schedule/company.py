@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limpid.compiler.program.values import Value
-from limpid.compiler.program.views import core
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import base, core
 
 if TYPE_CHECKING:
     from limpid.compiler.schedule.stages import Stage

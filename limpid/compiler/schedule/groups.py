@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from limpid.compiler.program.links import Link
 from limpid.compiler.program.values import Value, ordered
-from limpid.compiler.program.views import GIVEN, VIEWS
+from limpid.compiler.program.views import GIVEN, VIEWS, base
 from limpid.compiler.schedule.bands import Band, Bands
 
 
@@ -241,13 +241,6 @@ class Grouping:
             del here.links[value]
         here.values.remove(value)
         there.values.insert(0, value)
-
-
-def base(x: Value) -> Value:
-    """The value that a view shows."""
-    while x.kind in VIEWS:
-        x = x.operands[0]
-    return x
 
 
 def made_together(a: Value, b: Value) -> bool:

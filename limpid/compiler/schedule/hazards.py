@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from limpid.compiler.program.links import Link
 from limpid.compiler.program.values import Value
-from limpid.compiler.program.views import VIEWS, locate, packed
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import VIEWS, base, locate, packed
 from limpid.compiler.schedule.stages import NEST, Block, Schedule, Stage
 
 

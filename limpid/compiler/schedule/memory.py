@@ -9,8 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from limpid.compiler.program.values import Value
-from limpid.compiler.program.views import VIEWS
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import VIEWS, base
 from limpid.compiler.schedule.stages import Block, Schedule
 
 ALIGNED = 64  # bytes of a cache line

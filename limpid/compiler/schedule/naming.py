@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from limpid.compiler.program.values import Value
-from limpid.compiler.program.views import GIVEN
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import GIVEN, base
 from limpid.graph.node import Node
 
 REDUCTIONS = {

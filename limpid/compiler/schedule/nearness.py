@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from limpid.compiler.program.values import Value
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import base
 
 
 class Nests:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from limpid.compiler.program.links import Link
 from limpid.compiler.program.puts import FILLED, fill_of, indexed_axes, is_at_indices, puts
 from limpid.compiler.program.values import Shape, Value, ordered
-from limpid.compiler.program.views import GIVEN, core, locate, packed
+from limpid.compiler.program.views import GIVEN, base, core, locate, packed
 from limpid.compiler.schedule.bands import Band, Bands
 from limpid.compiler.schedule.company import keep_company
-from limpid.compiler.schedule.groups import Group, Grouping, base
+from limpid.compiler.schedule.groups import Group, Grouping
 from limpid.compiler.schedule.nearness import Nests
 
 MOST = 256  # values in a nest

@@ -23,9 +23,9 @@ from limpid.compiler.program.layouts import choice_of
 from limpid.compiler.program.links import index_along
 from limpid.compiler.program.puts import FILLED, fill_of
 from limpid.compiler.program.values import Value
+from limpid.compiler.program.views import base
 from limpid.compiler.schedule.bands import Band
 from limpid.compiler.schedule.expressions import Expressions
-from limpid.compiler.schedule.groups import base
 from limpid.compiler.schedule.naming import Names, number_text, spec_text
 from limpid.compiler.schedule.stages import CALL, NEST, NESTED, Block, Schedule, Stage
 from limpid.graph.node import Node

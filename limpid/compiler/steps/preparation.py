@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from limpid.compiler.machine import sources  # noqa: F401  # it notes when limpid was imported
 from limpid.compiler.machine.target import native_target
-from limpid.compiler.steps.compiled import Compiled
 from limpid.compiler.steps.executor import Executor
 from limpid.graph.graph import Graph
 from limpid.graph.node import Node
@@ -24,4 +24,14 @@ def prepare(
     probes     outputs that are only looked at: the others have the same bits as without them
     """
     target = native_target()
-    return Executor(graph) if target is None else Compiled(graph, target, gradients, probes)
+    if target is None:
+        return Executor(graph)
+    from limpid.compiler.steps.compiled import Compiled  # and with it all that writes native code
+
+    return Compiled(graph, target, gradients, probes)
+
+
+def make_ready() -> None:
+    """Import what `prepare` needs, for which a first call would have to wait."""
+    if native_target() is not None:
+        import limpid.compiler.steps.compiled  # noqa: F401  # done when it is there

@@ -11,7 +11,7 @@ from os import PathLike
 from threading import RLock
 from typing import Any, overload
 
-from limpid.compiler.machine.target import native_target
+from limpid.compiler.steps.preparation import make_ready
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.replay import Replay
 from limpid.compiler.steps.replayfile import save_replay
@@ -73,7 +73,7 @@ class Step(Shown):
         self._reasons: deque[str] = deque(maxlen=_REASONS)
         self.sight = Sight(probe, keep)
         self.lock = RLock()
-        native_target()  # imports LLVM, for which the first call would have to wait
+        make_ready()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.call(None, args, kwargs)

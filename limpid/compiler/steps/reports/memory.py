@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from limpid.compiler.program.values import Value
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import base
 from limpid.compiler.schedule.memory import buffer_size
 from limpid.compiler.steps.reports.figures import size_text
 from limpid.compiler.steps.reports.origins import Place, place_of

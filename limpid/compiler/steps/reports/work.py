@@ -10,8 +10,7 @@ import numpy as np
 
 from limpid.compiler.program.puts import FILLED, fill_of, is_at_indices
 from limpid.compiler.program.values import Value
-from limpid.compiler.program.views import locate
-from limpid.compiler.schedule.groups import base
+from limpid.compiler.program.views import base, locate
 from limpid.compiler.schedule.naming import is_copy
 from limpid.compiler.schedule.stages import CALL, INDEXED, Stage
 
