@@ -1,1 +1,1 @@
-"""Training programs that go wrong in known ways, each beside one that is nearly the same and right."""
+"""Training programs that go wrong in known ways, each beside a right one of the same kind."""

@@ -28,7 +28,7 @@ class Program:
 class Nan:
     """Where the first NaN or infinity comes from.
 
-    producers  the primitives that may be named, the first that is not finite though its operands are
+    producers  the primitives that may be named: not finite, though their operands are
     born       "input", "forward", "local derivative" or "update"
     step       the call in which it is born, from 1
     line       the text of the user's line, without its comment
