@@ -14,10 +14,12 @@ from limpid.explanation.record import Edge, Explanation
 from limpid.explanation.values import forward_values
 from limpid.graph.graph import pick
 from limpid.graph.node import Node, reachable
+from tests.extended import assert_as_accurate
 from tests.models import MODELS, Model
 
 every_model = pytest.mark.parametrize(("name", "build"), MODELS, ids=[name for name, _ in MODELS])
-Build = Callable[[], Model]
+Build = Callable[..., Model]
+POINTS = 4  # where errors are measured
 
 
 def products(node: Node, edge: Edge, operands: list[Any]) -> tuple[float, float, float]:
@@ -87,13 +89,7 @@ def close(a: Explanation, b: Explanation) -> None:
 def test_compiled_models_tell_the_same(name: str, build: Build) -> None:
     """But for loops and choices, which are one node each when recorded."""
     model = build()
-
-    def run(*arguments: Any) -> Any:
-        loss = model.loss(*arguments)
-        loss.backward()
-        return loss
-
-    step = limpid.compile(run)
+    step = limpid.compile(backward_of(model))
     record = step.explain(*model.arguments)
     for p in model.parameters.values():
         p.grad = None
@@ -103,6 +99,58 @@ def test_compiled_models_tell_the_same(name: str, build: Build) -> None:
         assert record[record.output].value.array == pytest.approx(loss.item(), rel=1e-12)
     else:
         close(record, limpid.explain(loss))
+
+
+def numbers_of(record: Explanation) -> dict[str, Any]:
+    """What goes along edges, and values and gradients of the nodes at their ends."""
+    ends = {end for edge in record.edges for end in (edge.node, edge.to)}
+    found = {}
+    for step in record.steps:
+        if step.id not in ends:
+            continue
+        for k, (value, gradient) in enumerate(zip(step.values, step.gradients, strict=True)):
+            found[f"{step.id}.{k}"] = value.array
+            if gradient is not None:
+                found[f"grad {step.id}.{k}"] = gradient.array
+    return found | {edge.id: edge.downstream.array for edge in record.edges}
+
+
+@pytest.mark.parametrize("number", range(len(MODELS)), ids=[name for name, _ in MODELS])
+def test_compiled_records_are_as_accurate_as_eager_ones(number: int) -> None:
+    """In float32, beside float64: by the rule of `assert_as_accurate`."""
+    name, build = MODELS[number]
+    if name in ("scan", "cond"):
+        pytest.skip("one node each when recorded")
+    found, eager, exact = [], [], []
+    step = None
+    for point in range(POINTS):
+        model = build("float32")
+        arguments = [moved(x, point) for x in model.arguments]
+        if step is None:
+            step = limpid.compile(backward_of(model))
+        found.append(numbers_of(step.explain(*arguments)))
+        eager.append(numbers_of(limpid.explain(model.loss(*arguments))))
+        wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in arguments]
+        exact.append(numbers_of(limpid.explain(build("float64").loss(*wide))))
+    for key in eager[0]:
+        assert_as_accurate(f"{name} {key}", *([r[key] for r in of] for of in (found, eager, exact)))
+
+
+def moved(x: Any, point: int) -> Any:
+    """An argument that differs from point to point in its last bits."""
+    if x.dtype.kind != "f":
+        return x
+    noise = np.random.default_rng(point).normal(size=x.shape) * 20 * np.finfo(x.dtype).eps
+    return (x * (1 + noise * bool(point))).astype(x.dtype)
+
+
+def backward_of(model: Model) -> Callable[..., Any]:
+    def run(*arguments: Any) -> Any:
+        loss = model.loss(*arguments)
+        loss.backward()
+        return loss
+
+    return run
 
 
 @every_model

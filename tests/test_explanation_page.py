@@ -104,3 +104,28 @@ def test_large_arrays_have_histograms() -> None:
 def test_arrays_without_finite_numbers() -> None:
     x = limpid.tensor(np.full((5, 5), np.nan), requires_grad=True)
     assert "not finite" in limpid.explain(limpid.sum(limpid.exp(x))).html()
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        self.fc1 = nn.Linear(4, 4)
+        self.fc2 = nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        return x + self.fc2(limpid.relu(self.fc1(x)))
+
+
+def test_repeated_blocks_are_folded() -> None:
+    """All are on the page; the text has the first, or each if that is asked for."""
+    limpid.manual_seed(0)
+    model = nn.Sequential(*(Block() for _ in range(5)))
+    record = limpid.explain(limpid.sum(model(np.ones((2, 4), np.float32))))
+    page, text, whole = record.html(), str(record), record.text(folded=False)
+    for number in range(5):
+        name = f"{number}.fc1.weight"
+        assert name in page
+        assert f"\n    → {name}: " in whole
+        assert (f"\n    → {name}: " in text) == (number == 0)
+    assert text.count("0 … 4 ×5: 16 more, as in the first") == 3  # parameters, forward, backward
+    assert page.count('<details class="more">') == 3
+    assert "more" not in whole

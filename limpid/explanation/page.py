@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from html import escape
 
 from latex2mathml.converter import convert
 
+from limpid.explanation.outline import folded_title, repeated, runs
 from limpid.explanation.quantity import Quantity
 from limpid.explanation.record import Edge, Explanation, FanOut, Step
 
+MOST_OPEN = 40  # nodes of which all edges are shown at once
 STYLE = """
 .limpid { --ink: #1b1f24; --paper: #ffffff; --soft: #5b6570; --line: #d5dae0; --up: #0b6bcb;
   --down: #b3470c; color: var(--ink); background: var(--paper);
@@ -41,6 +43,10 @@ document.querySelectorAll('.limpid input').forEach(box => box.addEventListener('
   box.closest('.limpid').querySelectorAll('[data-name]').forEach(part => {
     part.hidden = !part.dataset.name.includes(wanted);
   });
+  box.closest('.limpid').querySelectorAll('details.more').forEach(part => {
+    part.open = wanted !== '';
+    part.hidden = wanted !== '' && !part.querySelector('[data-name]:not([hidden])');
+  });
 }));
 """
 
@@ -68,6 +74,7 @@ class _Part:
         self.explanation = explanation
         self.steps = {step.id: step for step in explanation.steps}
         self.sums = {total.id: total for total in explanation.sums}
+        self.hidden = repeated(explanation)
 
     def lines(self) -> Iterator[str]:
         output = self.steps[self.explanation.output]
@@ -79,15 +86,33 @@ class _Part:
             "<span class=down>downstream</span>.</p>"
         )
         yield '<p><input type="search" placeholder="show only what has this in its name"></p>'
-        yield "<h2>Forward</h2><table><tr><th>name<th>is<th>value<th>line</tr>"
-        yield from (self._forward(step) for step in self.explanation.steps)
-        yield "</table><h2>Backward</h2>"
+        yield "<h2>Forward</h2>"
+        yield from self._folding(self.steps, self._table)
+        yield "<h2>Backward</h2>"
         yield from self._backward()
         yield "<h2>Gradients</h2><table><tr><th>of<th>is</tr>"
         for step in self.explanation.steps:
             if not step.inputs and step.gradient is not None:
                 yield _row(step.name, [_code(step.name), _quantity(step.gradient, "down")])
         yield "</table></div>"
+
+    def _folding(
+        self, ids: Iterable[str], show: Callable[[list[str]], Iterable[str]]
+    ) -> Iterator[str]:
+        """Nodes as they are shown; those of repeated blocks behind the first are folded away."""
+        for repeat, members in runs(ids, self.hidden):
+            if repeat is None:
+                yield from show(members)
+            else:
+                title = escape(folded_title(repeat, len(members)))
+                yield f'<details class="more"><summary>{title}</summary>'
+                yield from show(members)
+                yield "</details>"
+
+    def _table(self, ids: list[str]) -> Iterator[str]:
+        yield "<table><tr><th>name<th>is<th>value<th>line</tr>"
+        yield from (self._forward(self.steps[id_]) for id_ in ids)
+        yield "</table>"
 
     def _forward(self, step: Step) -> str:
         formula = _math(step.latex, step.formula) if step.inputs else ""
@@ -103,19 +128,24 @@ class _Part:
         by_node: dict[str, list[Edge]] = {}
         for edge in self.explanation.edges:
             by_node.setdefault(edge.node, []).append(edge)
-        for id_, edges in by_node.items():
-            step = self.steps[id_]
-            name = escape(f"{step.name} {step.scope} {step.op}".lower(), quote=True)
-            open_ = " open" if len(by_node) <= 40 else ""
-            yield f'<details{open_} data-name="{name}"><summary>{_code(step.name)} '
-            yield f"{_soft(f'{step.op}: {edges[0].pattern}')} "
-            yield f"{_soft(_place(step.source, step.scope))}</summary>"
-            yield from self._sum(id_)
-            yield from map(self._edge, edges)
-            yield "</details>"
+        opened = " open" if len(by_node) <= MOST_OPEN else ""
+        yield from self._folding(
+            by_node,
+            lambda ids: (part for id_ in ids for part in self._node(id_, by_node[id_], opened)),
+        )
         for id_ in self.sums:
             if id_ not in by_node:
                 yield from self._sum(id_)
+
+    def _node(self, id_: str, edges: list[Edge], opened: str) -> Iterator[str]:
+        step = self.steps[id_]
+        name = escape(f"{step.name} {step.scope} {step.op}".lower(), quote=True)
+        yield f'<details{opened} data-name="{name}"><summary>{_code(step.name)} '
+        yield f"{_soft(f'{step.op}: {edges[0].pattern}')} "
+        yield f"{_soft(_place(step.source, step.scope))}</summary>"
+        yield from self._sum(id_)
+        yield from map(self._edge, edges)
+        yield "</details>"
 
     def _edge(self, edge: Edge) -> str:
         local = (

@@ -202,9 +202,13 @@ class Explanation:
         }
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, folded: bool = True) -> str:
+        """All steps and edges for a terminal; of repeated blocks the first, or each."""
         from limpid.explanation.text import render_text
 
-        return render_text(self)
+        return render_text(self, folded)
 
     def latex(self) -> str:
         """All steps and edges as LaTeX."""
@@ -232,7 +236,7 @@ class Explanation:
             ".html": self.html,
             ".json": lambda: dumps(self.to_json(), indent=1),
             ".tex": self.latex,
-            ".txt": self.__str__,
+            ".txt": self.text,
         }
         write = writers.get(Path(path).suffix)
         if write is None:

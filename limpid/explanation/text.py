@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from limpid.explanation.outline import folded_title, repeated, runs
 from limpid.explanation.record import Edge, Explanation, FanOut, Quantity, Step
 
 
-def render_text(explanation: Explanation) -> str:
-    """Forward, then every edge backward, then the sums at fan-outs."""
+def render_text(explanation: Explanation, folded: bool) -> str:
+    """Forward, then every edge backward, then the sums at fan-outs; repeated blocks once."""
+    hidden = repeated(explanation) if folded else {}
     names = {step.id: step.name for step in explanation.steps}
     lines = ["forward"]
-    width = max((len(_title(step)) for step in explanation.steps), default=0)
-    lines += [f"  {_title(s):<{width}}  {_number(s.value)}" for s in explanation.steps]
+    width = max((len(_title(s)) for s in explanation.steps if s.id not in hidden), default=0)
+    steps = {step.id: step for step in explanation.steps}
+    for repeat, ids in runs(steps, hidden):
+        if repeat is not None:
+            lines.append(f"  … {folded_title(repeat, len(ids))}")
+        else:
+            lines += [f"  {_title(steps[k]):<{width}}  {_number(steps[k].value)}" for k in ids]
     lines += ["", "backward: upstream × local = downstream"]
     by_node: dict[str, list[Edge]] = {}
     for edge in explanation.edges:
         by_node.setdefault(edge.node, []).append(edge)
     sums = {s.id: s for s in explanation.sums}
-    steps = {s.id: s for s in explanation.steps}
-    for node, edges in by_node.items():
-        lines += _node_lines(steps[node], edges, names, sums.get(node))
+    for repeat, ids in runs(by_node, hidden):
+        if repeat is not None:
+            lines += ["", f"  … {folded_title(repeat, len(ids))}"]
+            continue
+        for node in ids:
+            lines += _node_lines(steps[node], by_node[node], names, sums.get(node))
     for id_, total in sums.items():
         if id_ not in by_node:
             lines += _sum_lines(total, names)

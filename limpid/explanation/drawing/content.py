@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from limpid.explanation.folding import Item
+from limpid.explanation.outline import items_of
 from limpid.explanation.quantity import Quantity
 from limpid.explanation.record import Edge, Explanation, Step
 
@@ -75,21 +76,13 @@ def content_of_record(record: Explanation) -> Content:
         rules.setdefault(edge.node, []).append(edge)
     names = {step.id: step.name for step in record.steps}
     cards = {step.id: _card(step, rules.get(step.id, ()), names) for step in record.steps}
-    return Content(tuple(_item(step, ids) for step in record.steps), cards, tuple(links))
+    return Content(items_of(record), cards, tuple(links))
 
 
 def _link(source: str, target: str, edge: Edge | None) -> Link:
     if edge is None:
         return Link(source, target)
     return Link(source, target, edge.output, edge.downstream, edge.rule or edge.words)
-
-
-def _item(step: Step, ids: set[str]) -> Item:
-    leaf = step.op == "input"
-    shapes = tuple(value.shape for value in step.values)
-    inputs = tuple(x for x in step.inputs if x in ids)
-    kind = (shapes, step.source, len(step.inputs))
-    return Item(step.id, step.op, step.name, step.scope, inputs, kind, leaf, "." in step.name)
 
 
 def _card(step: Step, edges: Iterable[Edge], names: dict[str, str]) -> Card:
