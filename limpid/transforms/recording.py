@@ -96,6 +96,7 @@ class Recorder:
         self.own: set[Node] = set()
         self.now: dict[Node, Tensor] = {}  # slot → its value at this point of the program
         self.taken = set(names)  # by inputs
+        self.numbers: dict[str, int] = {}  # the latest of slots that have the same label
         self.slots: dict[str, Node] = {}
         self.names: dict[Node, str] = {}  # of slots
         self.required: dict[Node, bool] = {}  # slot → whether it required a gradient when met
@@ -155,10 +156,10 @@ class Recorder:
 
     def _name(self, node: Node, label: str) -> None:
         """A slot has a name that nothing else has."""
-        name, number = label, 1
+        name = label
         while name in self.taken:
-            number += 1
-            name = f"{label}_{number}"
+            self.numbers[label] = self.numbers.get(label, 1) + 1
+            name = f"{label}_{self.numbers[label]}"
         self.taken.add(name)
         self.slots[name] = node
         self.names[node] = name
