@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.absence import in_use
 from limpid.differentiation.apply import apply, reads_of
 from limpid.differentiation.kinds import CONSTANT, Constant, Derivative, Local, Rule
 from limpid.differentiation.primitive import Primitive
@@ -118,6 +119,14 @@ class Binary(Primitive):
         return Tensor(node, 0, y)
 
 
+class Strong(Primitive):
+    """A primitive whose masks hold further up, too: see `absence.py`."""
+
+    def __call__(self, *operands: Any, **params: Any) -> Any:
+        in_use.strong = True
+        return apply(self, operands, params)
+
+
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """NumPy's broadcast shape; ShapeError where there is none."""
     try:
@@ -147,6 +156,7 @@ def elementwise(
              first; "bool": a predicate; "any": the result of the forward is taken as it is
     domain, smooth   predicates of the operands: where the value, the derivative is finite
     kink     the written convention where the derivative has a jump
+    strong   what a mask leaves out does not count further up, either: there 0·∞ is 0
 
     >>> import numpy as np, limpid
     >>> cube = limpid.elementwise("cube", lambda x: x * x * x, local=[lambda y, x: 3 * x * x])
@@ -174,7 +184,7 @@ def elementwise(
 
     declared.setdefault("shape", shape)
     declared.setdefault("relation", relation)
-    form = _form(forward, local, numeric)
+    form = Strong if declared.get("strong") else _form(forward, local, numeric)
     primitive = form(name, forward, derivatives, math=math, numeric=numeric, **declared)
     primitive.rank_free = True
     return primitive

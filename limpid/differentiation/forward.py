@@ -110,7 +110,7 @@ def _along(
         rule = derivative.rule
         if isinstance(rule, int):
             return dx if rule == 1 else -dx
-        return scale(dx, rule(y, *operands, **node.params))
+        return scale(dx, rule(y, *operands, **node.params), op.strong)
     if isinstance(derivative, Transpose):
         arguments = list(operands)
         arguments[i] = dx

@@ -43,6 +43,7 @@ class Primitive:
         smooth: Callable[..., Any] | None = None,
         kink: str | None = None,
         gate: str | None = None,
+        strong: bool = False,
         numeric: str = "same",
         outputs: int = 1,
         operands: tuple[str, ...] | None = None,
@@ -68,6 +69,7 @@ class Primitive:
         self.smooth = smooth
         self.kink = kink
         self.gate = gate
+        self.strong = strong  # what its masks leave out counts for nothing further up, too
         self.numeric = numeric
         self.outputs = outputs
         # For native code: the forward in plain steps, where it uses tricks; and, where it raises

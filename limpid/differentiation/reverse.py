@@ -12,6 +12,7 @@ from weakref import ref
 
 import numpy as np
 
+from limpid.differentiation.absence import Absence, absence_in
 from limpid.differentiation.rules import downstream, fit, scale, select
 from limpid.differentiation.saved import checked, saved_tensors, saved_values, zeros
 from limpid.errors import NoGradientError, SeedError
@@ -44,6 +45,7 @@ def reverse(
     for y, seed in zip(outputs, seeds, strict=True):
         if y.node is not None and (active is None or y.node in active):
             _accumulate(gradients, y.node, y.index, seed)
+    absence = absence_in(nodes, ((y.node, y.index) for y in outputs), recording)
     ends = set(wanted or ())
     trail = context.state.trail if recording else None
     for node in reversed(nodes):
@@ -58,7 +60,10 @@ def reverse(
         if node.retained is not None:
             finished[node] = g
         if recording:
-            _pull_recording(node, g, gradients, active)
+            _pull_recording(node, g, gradients, active, absence)
+        elif absence is not None:
+            with np.errstate(all="ignore"):  # what is not finite may be absent
+                _pull(node, g, gradients, active, saved_values(node), absence=absence)
         elif (rules := node.op.local_rules) is not None and not node.params:  # type: ignore[attr-defined]  # ops of inner nodes are primitives
             _pull_elementwise(node, g, gradients, active, rules)
         else:
@@ -119,13 +124,19 @@ def _notice_writes(leaf: Any, node: Node) -> None:
         checked(node)
 
 
-def _pull_recording(node: Node, g: Any, gradients: Gradients, active: set[Node] | None) -> None:
+def _pull_recording(
+    node: Node,
+    g: Any,
+    gradients: Gradients,
+    active: set[Node] | None,
+    absence: Absence | None,
+) -> None:
     """Tensors through a node: what the rules compute becomes nodes with an origin."""
     state = context.state
     before = state.scope, state.origin, state.origin_source
     state.scope, state.origin_source = node.scope, node.source
     try:
-        _pull(node, g, gradients, active, saved_tensors(node), recording=True)
+        _pull(node, g, gradients, active, saved_tensors(node), True, absence)
     finally:
         state.scope, state.origin, state.origin_source = before
 
@@ -137,6 +148,7 @@ def _pull(
     active: set[Node] | None,
     values: tuple[list[Any], Any],
     recording: bool = False,
+    absence: Absence | None = None,
 ) -> None:
     """Send the gradient of one node on to its inputs."""
     op: Any = node.op
@@ -152,6 +164,12 @@ def _pull(
         and op.differentiable >> i & 1
         and (len(parent.outputs) == 1 or parent.outputs[node.indices[i]].dtype.kind == "float")
     ]
+    crossing = None
+    if absence is not None and needed:
+        if recording:
+            context.state.origin = Origin(node, needed[0], "edge")
+        crossing = absence.crossing(node, operands, y)
+        operands, y = crossing.operands, crossing.y
     shares: Any = None
     if op.vjp_all is not None and needed:
         if recording:
@@ -166,7 +184,9 @@ def _pull(
             spec = parent.outputs[index]
             dtype = passed.dtype  # of a tensor a DType, of an array NumPy's
             same = dtype is spec.dtype or dtype is spec.dtype.storage
-            if not same or passed.shape != spec.shape:
+            if crossing is not None:
+                passed = crossing.passed(i, passed)
+            elif not same or passed.shape != spec.shape:
                 passed = fit(passed, spec, op)
             _accumulate(gradients, parent, index, passed)
 

@@ -22,16 +22,17 @@ from limpid.tensor import Tensor
 _BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
-def scale(upstream: Any, local: Any) -> Any:
+def scale(upstream: Any, local: Any, strong: bool = False) -> Any:
     """upstream × local, the only product of the two.
 
     A boolean local is a mask with strong zeros: where it is False the result is 0 even if
-    upstream is infinite or NaN. Otherwise 0·∞ is NaN, as IEEE 754 has it.
+    upstream is infinite or NaN. Otherwise 0·∞ is NaN, as IEEE 754 has it. The mask of a strong
+    primitive is recorded as a strong choice.
     """
     if not is_mask(local):
         return upstream * local
     if isinstance(upstream, Tensor) or isinstance(local, Tensor):
-        return primitives["where"](local, upstream, 0)
+        return primitives["safe_where" if strong else "where"](local, upstream, 0)
     return select(np.asarray(upstream), local)
 
 
@@ -63,7 +64,7 @@ def downstream(op: Any, i: int, g: Any, y: Any, operands: Any, params: Any) -> A
     local = derivative.rule
     if isinstance(local, int):
         return g if local == 1 else -g if local == -1 else None
-    return scale(g, local(y, *operands, **params))
+    return scale(g, local(y, *operands, **params), op.strong)
 
 
 def fit(gradient: Any, spec: Spec, op: Any) -> Any:
@@ -163,7 +164,7 @@ def _record_rule(
         local = None
         if isinstance(derivative, Local) and not isinstance(derivative.rule, int):
             local = derivative.rule(y, *operands, **params)
-            passed = scale(g, local)
+            passed = scale(g, local, op.strong)
         else:
             passed = downstream(op, i, g, y, operands, params)
         return RecordedRule(upstream, outputs, operands, local, passed)

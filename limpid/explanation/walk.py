@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.absence import absence_in
 from limpid.differentiation.kinds import Local
 from limpid.differentiation.rules import downstream, fit
 from limpid.differentiation.saved import zeros
@@ -62,6 +63,7 @@ class Walk:
         self.totals = given.totals or {}
         self.active = active
         self.arrived: dict[Output, list[Array]] = {self.end: [given.seed]}
+        self.absence = absence_in(given.nodes, [self.end], False)
         self.blocked: list[tuple[Node, int]] = []  # operands for which a rule gave None
 
     def passages(self) -> Iterator[Passage]:
@@ -97,6 +99,10 @@ class Walk:
         needed = [i for i, x in enumerate(node.inputs) if receives(node, i) and self.reaches(x)]
         found = []
         with np.errstate(all="ignore"):
+            crossing = None
+            if self.absence is not None and needed:
+                crossing = self.absence.crossing(node, operands, y)
+                operands, y = crossing.operands, crossing.y
             shares = None
             if op.vjp_all is not None and needed:  # one call serves all operands, as in the engine
                 shares = op.vjp_all(needed, g, y, *operands, **node.params)
@@ -107,7 +113,10 @@ class Walk:
                     self.blocked.append((node, i))
                 else:
                     to = node.inputs[i], node.indices[i]
-                    passed = np.asarray(fit(passed, to[0].outputs[to[1]], op))
+                    if crossing is not None:
+                        passed = np.asarray(crossing.passed(i, passed))
+                    else:
+                        passed = np.asarray(fit(passed, to[0].outputs[to[1]], op))
                     found.append(Passage(node, i, to, totals, local, passed))
         for passage in found:
             self.arrived.setdefault(passage.to, []).append(passage.downstream)

@@ -98,23 +98,59 @@ _where = elementwise(
     math=r"\begin{cases} {a} & {condition} \\ {b} & \text{else} \end{cases}",
     operands=("condition", "a", "b"),
 )
+# The same choice, with masks that hold further up, too.
+_safe_where = elementwise(
+    "safe_where",
+    choose,
+    local=[
+        None,
+        lambda y, condition, a, b: condition,
+        lambda y, condition, a, b: logical_not(condition),
+    ],
+    math=r"\begin{cases} {a} & {condition} \\ {b} & \text{else} \end{cases}",
+    operands=("condition", "a", "b"),
+    strong=True,
+)
+
+
+def _silent(absent: Any, g: Any) -> Any:
+    """The sign of a zero stays, so that what a plain choice makes is the same to the bit."""
+    return np.where(absent, np.where(np.isnan(g), 0, np.copysign(0, g)), g)
+
+
+# What becomes of a gradient that comes from what a safe choice left out.
+silenced = elementwise(
+    "silenced",
+    _silent,
+    local=[None, lambda y, absent, g: logical_not(absent)],
+    math=r"\begin{cases} 0 & {absent} \\ {g} & \text{else} \end{cases}",
+    operands=("absent", "g"),
+    strong=True,
+)
 
 
 @operation
-def where(condition: Any, a: Any, b: Any) -> Any:
+def where(condition: Any, a: Any, b: Any, safe: bool = False) -> Any:
     """Takes a where the condition holds, b elsewhere. What was not chosen receives exactly zero.
 
     The condition is boolean; other numbers count as true where they are not zero.
 
+    safe   what was not chosen counts for nothing in all that it was computed from, either: where
+           a zero gradient would meet an infinite derivative there (0·∞ is NaN), nothing passes.
+           Values are the same, and so are gradients that are finite without it
+
     >>> import numpy as np, limpid
     >>> limpid.where(np.array([True, False]), limpid.tensor([1.0, 2.0]), 0.0)
     tensor([1., 0.])
+    >>> root = lambda x: limpid.sum(limpid.where(x > 0, limpid.sqrt(x), 0.0, safe=True))
+    >>> limpid.grad(root)(np.array([4.0, 0.0]))
+    array([0.25, 0.  ])
     """
     if not isinstance(condition, Tensor):
         condition = np.asarray(condition)
     if condition.dtype != bool:
         condition = condition != 0
-    return _where(condition, a, b)
+    return (_safe_where if safe else _where)(condition, a, b)
 
 
 def _logic(name: str, forward: np.ufunc, math: str, numeric: str = "any") -> Primitive:

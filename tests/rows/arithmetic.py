@@ -3,6 +3,7 @@
 import numpy as np
 
 import limpid
+from limpid.ops.arithmetic import silenced
 from tests.table import Row, away, booleans, normal, positive
 
 ROWS = [
@@ -29,6 +30,10 @@ ROWS = [
         lambda c, a: np.where(c, a, 2), lambda t, c, a: t.where(c, a, 2), order=1),
     Row("where", limpid.where, (booleans(160, 1), normal(160, 150), normal(150)), np.where,
         lambda t, c, a, b: t.where(c, a, b), order=1, label="large"),
+    Row("safe_where", lambda c, a, b: limpid.where(c, a, b, safe=True),
+        (booleans(3, 4), normal(3, 4), normal(4)), np.where, lambda t, c, a, b: t.where(c, a, b)),
+    Row("silenced", silenced, (booleans(3, 1), normal(3, 4)), lambda c, g: np.where(c, 0, g),
+        order=1),
     *[
         Row(name, getattr(limpid, name), (positive(3, 4), positive(4)), getattr(np, name), order=0)
         for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
