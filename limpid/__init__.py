@@ -477,7 +477,8 @@ __all__ = [
 # NumPy would warn from a line of limpid's; where numbers go wrong, NaN tracing says more.
 _warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning, r"limpid\.")
 
-_LAZY = ("data", "nn", "optim", "training")  # submodules that are imported when they are used
+# submodules that are imported when they are used
+_LAZY = ("data", "diagnosis", "nn", "optim", "training")
 
 
 def __getattr__(name: str) -> _Any:

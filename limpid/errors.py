@@ -133,6 +133,10 @@ class KinkWarning(UserWarning):
     """check_grad met entries at a kink, where any value between both sides is right."""
 
 
+class MaskedBranchWarning(UserWarning):
+    """A `where` discards values, but not the NaN that their derivatives make of the gradient."""
+
+
 class GraphError(LimpidError, ValueError):
     """A graph, or the text of one, that is not well formed."""
 

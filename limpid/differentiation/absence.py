@@ -44,6 +44,11 @@ class Absence:
         # By node and output; None where something that counts has arrived, as from outside.
         self.marks: dict[tuple[Node | None, int], Mark | None] = dict.fromkeys(outputs)
 
+    def is_strong(self, node: Node) -> bool:
+        """Whether what the node leaves out is absent."""
+        strong: bool = node.op.strong  # type: ignore[attr-defined]  # a primitive
+        return strong
+
     def crossing(self, node: Node, operands: list[Any], y: Any) -> Crossing:
         """The turn of a node, with the values that its rules read."""
         return Crossing(self, node, operands, y)
@@ -94,7 +99,7 @@ class Crossing:
         op: Any = node.op
         if self.marks is None or op.local_rules is not None or op.jointly_linear:
             return
-        marks = [self._read_by(i) for i in range(len(operands))]
+        marks = [self.read_by(i) for i in range(len(operands))]
         self.operands = [_without(x, mark) for x, mark in zip(operands, marks, strict=True)]
         if isinstance(y, tuple):
             self.y = tuple(_without(x, mark) for x, mark in zip(y, self.marks, strict=True))
@@ -119,10 +124,10 @@ class Crossing:
         parent, index = self.node.inputs[i], self.node.indices[i]
         spec, derivative = parent.outputs[index], op.derivative(i)
         elementwise = isinstance(derivative, Local)
-        if op.strong:
-            mark = self._left_out(i)
+        if self.absence.is_strong(self.node):
+            mark = self.left_out(i)
         else:
-            mark = None if self.marks is None else self._read_by(i)
+            mark = None if self.marks is None else self.read_by(i)
             if self.marks is not None and elementwise and not isinstance(derivative.rule, int):
                 given = _silenced(given, self.marks[0])  # before it is added to others
         given = fit(given, spec, op)
@@ -131,7 +136,7 @@ class Crossing:
         self.absence.note(parent, index, mark)
         return given
 
-    def _left_out(self, i: int) -> Mark | None:
+    def left_out(self, i: int) -> Mark | None:
         """What a strong primitive does not take of an operand."""
         op: Any = self.node.op
         local = op.derivative(i).rule(self.y, *self.operands, **self.node.params)
@@ -145,7 +150,7 @@ class Crossing:
             mark = operations["logical_or"](mark, self.marks[0])
         return back_through(self.relation, i, self.specs[i].shape, mark)
 
-    def _read_by(self, i: int) -> Mark | None:
+    def read_by(self, i: int) -> Mark | None:
         """Which elements of an operand only absent ones read."""
         if not isinstance(self.specs[i], Spec) or self.marks is None:
             return None

@@ -1,0 +1,1 @@
+"""Masked branches: a `where` that guards an operation too late."""
