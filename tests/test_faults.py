@@ -18,6 +18,7 @@ import pytest
 
 import limpid
 from tests.faults.case import Case, Program
+from tests.faults.shown import SHOWN, measure
 
 HALVES = [half for half in ("known", "unseen") if find_spec(f"tests.faults.{half}")]
 CASES: list[Case] = [
@@ -27,6 +28,12 @@ HEALTHY: dict[str, Any] = {
     name: make
     for half in HALVES
     for name, make in import_module(f"tests.faults.{half}.healthy").RUNS.items()
+}
+OWN: dict[str, Any] = {
+    name: is_shown
+    for half in HALVES
+    if find_spec(f"tests.faults.{half}.shown")
+    for name, is_shown in import_module(f"tests.faults.{half}.shown").OWN.items()
 }
 NANS = [c for c in CASES if c.nan]
 PROGRAMS = {
@@ -175,3 +182,20 @@ def test_healthy_runs_learn(name: str) -> None:
     assert np.isfinite(found).all()
     tenth = max(len(found) // 10, 1)
     assert found[-2 * tenth :].mean() < 0.8 * found[:tenth].mean()
+
+
+@named([c for c in CASES if set(c.rules) & set(SHOWN)])
+def test_faults_show_and_near_misses_do_not(case: Case) -> None:
+    """One of the rules is to be found: one of them is shown by the faulty program."""
+    faulty = measure(case.faulty())
+    healthy = measure(case.healthy())
+    shown = [SHOWN[rule] for rule in case.rules if rule in SHOWN]
+    shown = [OWN[case.name]] if case.name in OWN else shown
+    assert any(is_shown(faulty, healthy) for is_shown in shown)
+    assert not any(is_shown(healthy, healthy) for is_shown in shown)
+
+
+@named([c for c in CASES if not c.nan])
+def test_near_misses_learn(case: Case) -> None:
+    facts = measure(case.healthy())
+    assert np.mean(facts.losses[-8:]) < 0.9 * facts.losses[0]

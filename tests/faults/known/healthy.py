@@ -109,7 +109,7 @@ def cnn_digits() -> Program:
 def lenet_digits() -> Program:
     draw(120)
     model = nn.models.lenet((1, 8, 8), 10)
-    optimizer = optim.Adam(model.parameters(), lr=0.005)
+    optimizer = optim.Adam(model.parameters(), lr=0.002)
     data = batches(40, 32, *digits(960, channels=True))
     return training(model, optimizer, lambda x, y: F.cross_entropy(model(x), y), data)
 

@@ -210,7 +210,7 @@ CASES = [
         unscaled_tanh,
         "HuwCampbell/grenade#51",
         rules=("saturated-units", "input-scale"),
-        also=("vanishing", "loss-not-falling", "loss-at-chance", "update-ratio"),
+        also=("vanishing", "loss-not-falling", "loss-at-chance", "update-ratio", "initial-scale"),
     ),
     case(
         "huge_head",

@@ -136,7 +136,13 @@ CASES = [
         zeroed_input,
         "tangeroo/GatedConvolution_pytorch#27",
         rules=("loss-at-chance", "input-scale"),
-        also=("loss-not-falling", "unchanged-parameters", "unused-parameters", "vanishing"),
+        also=(
+            "loss-not-falling",
+            "unchanged-parameters",
+            "unused-parameters",
+            "vanishing",
+            "dead-units",
+        ),
     ),
     case(
         "signed_labels",
