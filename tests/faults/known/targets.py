@@ -134,7 +134,7 @@ CASES = [
     case(
         "zeroed_input",
         zeroed_input,
-        "tangeroo/GatedConvolution_pytorch#27",
+        "avalonstrel/GatedConvolution_pytorch#27",
         rules=("loss-at-chance", "input-scale"),
         also=(
             "loss-not-falling",
