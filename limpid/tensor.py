@@ -24,7 +24,7 @@ from limpid.graph.context import Cut, context
 from limpid.graph.dtype import STORED, DType, as_dtype, default_float, dtype_of
 from limpid.graph.node import NO_PARAMS, Array, Leaf, Node, Spec
 from limpid.graph.registry import operations
-from limpid.graph.source import capture, describe
+from limpid.graph.source import capture, describe, methods
 from limpid.operators import Operators
 from limpid.storage import Storage
 
@@ -352,6 +352,9 @@ def _owned_array(value: Any, dtype: Any) -> Array:
     if isinstance(value, Tensor):
         value = value.value
     return np.array(to_array(value, dtype), order="C")
+
+
+methods.update(name for name in dir(Tensor) if not name.startswith("_"))
 
 
 def _check_differentiable(dtype: DType) -> None:

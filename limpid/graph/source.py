@@ -39,6 +39,9 @@ class _Internal(dict[str, bool]):
 
 internal = _Internal()
 
+# What tensors have after a dot: there an operand stands before it. Filled by tensor.py.
+methods: set[str] = set()
+
 # Thread → who is told of each frame whose instruction is taken, while a debugger runs a function.
 watchers: dict[int, Callable[[FrameType], None]] = {}
 
@@ -205,7 +208,9 @@ def _operands(tree: ast.AST, count: int, operation: str, location: Location) -> 
             if parts and isinstance(parts[0], ast.List | ast.Tuple):
                 return parts[0].elts if len(parts[0].elts) == count else []
             if len(parts) < count and isinstance(tree.func, ast.Attribute):
-                return [] if _is_module(tree.func.value, location) else [tree.func.value, *parts]
+                if _is_module(tree.func.value, location):
+                    return []
+                return [tree.func.value, *parts] if tree.func.attr in methods else parts
             return parts
     return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,18 +56,13 @@ reciprocal = elementwise(
     domain=lambda x: x != 0,
 )
 
-equal = elementwise("equal", np.equal, local=[0, 0], math="{a} = {b}", numeric="bool")
-not_equal = elementwise(
-    "not_equal", np.not_equal, local=[0, 0], math=r"{a} \ne {b}", numeric="bool"
-)
-less = elementwise("less", np.less, local=[0, 0], math="{a} < {b}", numeric="bool")
-less_equal = elementwise(
-    "less_equal", np.less_equal, local=[0, 0], math=r"{a} \le {b}", numeric="bool"
-)
-greater = elementwise("greater", np.greater, local=[0, 0], math="{a} > {b}", numeric="bool")
-greater_equal = elementwise(
-    "greater_equal", np.greater_equal, local=[0, 0], math=r"{a} \ge {b}", numeric="bool"
-)
+_compared = partial(elementwise, local=[0, 0], numeric="bool")
+equal = _compared("equal", np.equal, math="{a} = {b}", label="_ == _")
+not_equal = _compared("not_equal", np.not_equal, math=r"{a} \ne {b}", label="_ != _")
+less = _compared("less", np.less, math="{a} < {b}", label="_ < _")
+less_equal = _compared("less_equal", np.less_equal, math=r"{a} \le {b}", label="_ <= _")
+greater = _compared("greater", np.greater, math="{a} > {b}", label="_ > _")
+greater_equal = _compared("greater_equal", np.greater_equal, math=r"{a} \ge {b}", label="_ >= _")
 
 
 def choose(condition: Any, a: Any, b: Any) -> Any:

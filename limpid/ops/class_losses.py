@@ -77,9 +77,9 @@ def _cross_entropy(
     target: Array,
     *weight: Array,
     axis: int,
-    ignore_index: int | None,
-    label_smoothing: float,
-    reduction: str,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
 ) -> Any:
     check_target(x, target, weight, axis)
     rows = rows_of(x, axis)

@@ -111,9 +111,9 @@ def _distribution(
     *weight: Array,
     classes: int,
     axis: int,
-    ignore_index: int | None,
-    label_smoothing: float,
-    reduction: str,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
     dtype: str,
 ) -> Array:
     storage = as_dtype(dtype).storage
@@ -162,9 +162,9 @@ def _less_target(
     target: Array,
     *weight: Array,
     axis: int,
-    ignore_index: int | None,
-    label_smoothing: float,
-    reduction: str,
+    ignore_index: int | None = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
 ) -> Array:
     if weight or label_smoothing:
         q = _distribution(

@@ -5,6 +5,8 @@ Names that are no identifiers, as `fc1.weight`, are written with an underscore: 
 
 from __future__ import annotations
 
+import ast
+import inspect
 import keyword
 import re
 from collections.abc import Sequence
@@ -32,6 +34,7 @@ from limpid.explanation.formulas.terms import (
 )
 
 ATOM, POWER, SIGN, TIMES, PLUS, LOOSE = 5, 4, 3, 2, 1, 0  # how strongly a text holds together
+PLACE = "_"  # in labels, where an operand stands
 Written = tuple[str, int]
 
 
@@ -135,13 +138,32 @@ class _Writer:
         if x.full is not None and not self._shown:
             pairs = zip(operands, x.operands, x.given, strict=True)
             operands = [_in_full(made, operand, shape) for made, operand, shape in pairs]
-        settings = [f"{name}={_setting(value)}" for name, value in x.params]
-        made = f"{x.op.name}({', '.join([*operands, *settings])})"
+        usual = _defaults(x.op)
+        settings = [
+            f"{name}={_setting(value)}" for name, value in x.params if usual.get(name, x) != value
+        ]
+        made, strength = f"{x.op.name}({', '.join([*operands, *settings])})", ATOM
         made = f"{made}[{x.output}]" if x.op.outputs > 1 else made
+        if x.op.label != x.op.name and not x.params:
+            made, strength = self._spelled(x, operands)
         if self._shown:
-            return made, ATOM
-        made = f"squeeze({made})" if x.full is not None and 1 in x.full else made
-        return f"where({made}, 1, 0)" if x.truth else made, ATOM
+            return made, strength
+        if x.full is not None and 1 in x.full:
+            made, strength = f"squeeze({made})", ATOM
+        return (f"where({made}, 1, 0)", ATOM) if x.truth else (made, strength)
+
+    def _spelled(self, x: Function, operands: Sequence[str]) -> Written:
+        """By the label that a primitive declares: `a > b`."""
+        label: str = x.op.label
+        own = _strength(label)
+        inner = (ATOM, ATOM) if own == POWER else (max(own, PLUS), own + 1)
+        made = ""
+        for n, (before, operand) in enumerate(zip(label.split(PLACE), x.operands, strict=False)):
+            plain = self._text(operand)
+            held = self._held(operand, inner[min(n, 1)])
+            given = operands[n]
+            made += before + (held if given == plain else given)  # the other is a call
+        return made + label.rsplit(PLACE, 1)[1], own
 
 
 def number(value: Fraction | float) -> Written:
@@ -153,6 +175,29 @@ def number(value: Fraction | float) -> Written:
     short = f"{float(value):g}"
     made = short if float(short) == float(value) else made
     return made.replace("inf", "np.inf").replace("nan", "np.nan"), ATOM if value >= 0 else SIGN
+
+
+def _strength(label: str) -> int:
+    """How strongly a label such as `_ ** _` holds together, as Python has it."""
+    match ast.parse(label.replace(PLACE, "x"), mode="eval").body:
+        case ast.BinOp(op=ast.Pow()):
+            return POWER
+        case ast.BinOp(op=ast.Mult() | ast.Div() | ast.MatMult()):
+            return TIMES
+        case ast.BinOp(op=ast.Add() | ast.Sub()):
+            return PLUS
+        case ast.UnaryOp():
+            return SIGN
+    return LOOSE
+
+
+def _defaults(op: Any) -> dict[str, Any]:
+    """The settings that a primitive has if none are given."""
+    try:
+        parameters = inspect.signature(op.forward).parameters.values()
+    except (AttributeError, TypeError, ValueError):  # it runs Python, or is written in C
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _is_divisor(x: Term) -> bool:
