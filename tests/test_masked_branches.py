@@ -13,8 +13,18 @@ import pytest
 import limpid
 from limpid.diagnosis import MaskedBranch, masked_branches, warn_of_masked_branches
 from limpid.errors import ArgumentError, MaskedBranchWarning
+from limpid.graph.registry import primitives
+from tests.faults.case import Case, Program
+from tests.faults.known import CASES as KNOWN
+from tests.faults.known.healthy import RUNS
+from tests.table import ROWS, Row
 from tests.test_safe_where import CASES, plain, safe
 
+FAMILIES = {
+    name
+    for name, op in primitives.items()
+    if op.domain is not None or op.smooth is not None or "loss" in name  # type: ignore[attr-defined]  # primitives
+}
 Function = Callable[..., Any]
 where = limpid.where
 
@@ -113,6 +123,42 @@ def test_in_numbers_where_the_gradient_has_nan(case: Any) -> None:
         assert [(b.operation, b.poisoned) for b in called if b.happens] == [
             (b.operation, b.poisoned) for b in eager if b.happens
         ]
+
+
+def lines_found(program: Program) -> set[str]:
+    """The lines of choices that are found in the calls of a program, between its steps."""
+    found: set[str] = set()
+    with np.errstate(all="ignore"):
+        for batch in program.batches[:4]:
+            found.update(branch.line for branch in masked_branches(program.step, *batch))
+            program.step(*batch)
+    return found
+
+
+@pytest.mark.parametrize("case", KNOWN, ids=[case.name for case in KNOWN])
+def test_in_the_corpus_of_faults(case: Case) -> None:
+    assert lines_found(case.faulty()) == ({case.masked} if case.masked else set())
+    assert lines_found(case.healthy()) == set()
+
+
+@pytest.mark.parametrize("make", RUNS.values(), ids=RUNS.keys())
+def test_nothing_in_healthy_runs(make: Callable[[], Program]) -> None:
+    assert lines_found(make()) == set()
+
+
+OWN = [row for row in ROWS if row.recordable and row.order and row.primitive in FAMILIES]
+
+
+@pytest.mark.parametrize("row", OWN, ids=[row.id for row in OWN])
+def test_nothing_in_functions_of_limpid(row: Row) -> None:
+    """Those made of choices, and those with a domain."""
+
+    def call(*operands: Any) -> Any:
+        made = row.call(*operands)
+        parts = made if isinstance(made, tuple) else (made,)
+        return sum(total(limpid.sin(y)) for y in parts if y.dtype.kind == "float")
+
+    assert masked_branches(call, *row.sample()) == []
 
 
 def _step(x: Any, w: Any) -> Any:

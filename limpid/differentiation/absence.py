@@ -106,6 +106,12 @@ class Crossing:
         else:
             self.y = _without(y, self.marks[0])
 
+    @property
+    def absent(self) -> int:
+        """How many elements of the outputs count for nothing; of numbers, not of a recording."""
+        given = zip(self.marks or (), self.node.outputs, strict=False)
+        return sum(int(np.broadcast_to(mark, spec.shape).sum()) for mark, spec in given)
+
     @cached_property
     def specs(self) -> list[Any]:
         """Those of the operands; Python numbers stand for themselves."""

@@ -125,12 +125,12 @@ class _Builder:
             to=self.ids[node.inputs[i]],
             output=node.indices[i],
             kind=found.kind,
-            words=found.words,
+            words=found.words + _left_out(passage),
             rule=written.text,
             latex=written.latex,
             local_rule=written.local_text,
             local_latex=written.local_latex,
-            pattern=found.pattern,
+            pattern=found.pattern + (", 0 where left out" if passage.absent else ""),
             structure=found.structure,
             upstreams=tuple(_quantity(g) for g in passage.upstream),
             local=_quantity(local),
@@ -173,6 +173,12 @@ class _Builder:
         return FanOut(
             self.ids[output[0]], contributions, Quantity(np.asarray(self.walk.gradient(output)))
         )
+
+
+def _left_out(passage: Passage) -> str:
+    if not passage.absent:
+        return ""
+    return f"; nothing passes where a safe choice left elements out, here {passage.absent}"
 
 
 def _quantity(x: Any) -> Quantity | None:

@@ -45,6 +45,7 @@ class Passage:
     upstream: tuple[Array | None, ...]  # for each output of the node
     local: Any  # an array, ±1, or None where there is no elementwise local
     downstream: Array
+    absent: int = 0  # elements through which nothing passes, since a safe choice left them out
 
     @property
     def arrived(self) -> Array:
@@ -117,7 +118,8 @@ class Walk:
                         passed = np.asarray(crossing.passed(i, passed))
                     else:
                         passed = np.asarray(fit(passed, to[0].outputs[to[1]], op))
-                    found.append(Passage(node, i, to, totals, local, passed))
+                    absent = 0 if crossing is None else crossing.absent
+                    found.append(Passage(node, i, to, totals, local, passed, absent))
         for passage in found:
             self.arrived.setdefault(passage.to, []).append(passage.downstream)
         return found
