@@ -312,6 +312,20 @@ def test_nan_of_what_was_chosen_stays() -> None:
     assert found[1] == 0.25
 
 
+def test_gradients_that_are_given_count_once() -> None:
+    """Of a node with several outputs, where the pass is gone through again."""
+
+    def f(x: Any) -> Any:
+        first, second = limpid.unstack(x)
+        return first, limpid.where(second > 0, limpid.sqrt(second), 0.0, safe=True)
+
+    x = np.array([[1.0, 2.0], [0.0, 4.0]])
+    with np.errstate(all="ignore"):
+        _, pull = limpid.vjp(f, x)
+        found = pull((np.ones(2), np.ones(2)))
+    np.testing.assert_array_equal(np.reshape(found, (2, 2)), [[1.0, 1.0], [0.0, 0.25]])
+
+
 def test_in_a_training_step() -> None:
     """Eager, and compiled with the update in it, for rows that are not there."""
     weights = []

@@ -85,6 +85,15 @@ def absence_in(
     return None
 
 
+def are_finite(gradients: Iterable[Any]) -> bool:
+    """Whether no gradient is NaN or infinite; of nodes with several outputs they are lists."""
+    return all(
+        part is None or np.isfinite(part).all()
+        for g in gradients
+        for part in (g if isinstance(g, list) else (g,))
+    )
+
+
 class Crossing:
     """One node in a backward pass with marks.
 

@@ -12,7 +12,7 @@ from weakref import ref
 
 import numpy as np
 
-from limpid.differentiation.absence import Absence, absence_in
+from limpid.differentiation.absence import Absence, absence_in, are_finite
 from limpid.differentiation.rules import downstream, fit, scale, select
 from limpid.differentiation.saved import checked, saved_tensors, saved_values, zeros
 from limpid.errors import NoGradientError, SeedError
@@ -41,12 +41,31 @@ def reverse(
     nodes = reachable([y.node for y in outputs], wanted or (), since)
     active = None if wanted is None else _depending(nodes, wanted)
     gradients: Gradients = {}
-    finished: Gradients = {}
     for y, seed in zip(outputs, seeds, strict=True):
         if y.node is not None and (active is None or y.node in active):
             _accumulate(gradients, y.node, y.index, seed)
     absence = absence_in(nodes, ((y.node, y.index) for y in outputs), recording)
     ends = set(wanted or ())
+    if absence is None or recording:
+        return _go_back(nodes, gradients, ends, active, recording, absence), nodes
+    with np.errstate(all="ignore"):  # what is not finite may be absent
+        once = {node: list(g) if type(g) is list else g for node, g in gradients.items()}
+        finished = _go_back(nodes, once, ends, active, False, None)
+        if not are_finite(finished.values()):  # else marks would change no bit
+            finished = _go_back(nodes, gradients, ends, active, False, absence)
+    return finished, nodes
+
+
+def _go_back(
+    nodes: Sequence[Node],
+    gradients: Gradients,
+    ends: set[Node],
+    active: set[Node] | None,
+    recording: bool,
+    absence: Absence | None,
+) -> Gradients:
+    """Through the nodes, from the given gradients to those at the ends."""
+    finished: Gradients = {}
     trail = context.state.trail if recording else None
     for node in reversed(nodes):
         if node not in gradients:
@@ -62,13 +81,12 @@ def reverse(
         if recording:
             _pull_recording(node, g, gradients, active, absence)
         elif absence is not None:
-            with np.errstate(all="ignore"):  # what is not finite may be absent
-                _pull(node, g, gradients, active, saved_values(node), absence=absence)
+            _pull(node, g, gradients, active, saved_values(node), False, absence)
         elif (rules := node.op.local_rules) is not None and not node.params:  # type: ignore[attr-defined]  # ops of inner nodes are primitives
             _pull_elementwise(node, g, gradients, active, rules)
         else:
             _pull(node, g, gradients, active, saved_values(node))
-    return finished, nodes
+    return finished
 
 
 def _depending(nodes: Iterable[Node], wanted: Iterable[Node]) -> set[Node]:
