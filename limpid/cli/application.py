@@ -15,7 +15,10 @@ from limpid.cli.arguments import CommandWithLists
 from limpid.errors import LimpidError
 
 # limpid/cli/<name>.py defines the function <name>, whose signature and docstring are the help
-COMMANDS = ("train", "summary", "explain", "derive", "draw", "debug", "grade", "cache")
+COMMANDS = (
+    "train", "summary", "explain", "derive", "draw", "debug", "grade", "warp", "experiment",
+    "cache",
+)  # fmt: skip
 
 HELP = """Backpropagation you can see through, at native speed.
 

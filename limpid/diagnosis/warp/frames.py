@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -186,7 +187,11 @@ def _hyperplanes(rest: Sequence[Module], view: View) -> list[Hyperplane]:
 
 def _parameters(layer: Linear) -> tuple[Array, Array]:
     weight = layer.weight.detach().numpy().astype(np.float64)
-    bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.detach().numpy().astype(np.float64)
+    bias = (
+        np.zeros(len(weight))
+        if layer.bias is None
+        else layer.bias.detach().numpy().astype(np.float64)
+    )
     return weight, bias
 
 
@@ -206,9 +211,7 @@ def _folds(modules: Sequence[Module], window: Window) -> list[Fold]:
     for number, (place, width) in enumerate(zip(deeper, widths), 2):
         before = modules[: place + 1]
         for unit in range(width):
-            segments = zero_segments(
-                lambda p, before=before, unit=unit: apply_all(before, p)[:, unit], window, LATTICE
-            )
+            segments = zero_segments(partial(_unit, before, unit), window, LATTICE)
             found.append(Fold(number, unit, segments))
     return found
 
@@ -221,15 +224,21 @@ def find_boundary(rest: Sequence[Module], window: Window) -> Array:
     classes = apply_all(rest, np.zeros((1, 2))).shape[1]
     found = [np.zeros((0, 2, 2))]
     for first in range(classes - 1):
-        segments = zero_segments(lambda p, i=first: _margin(apply_all(rest, p), i), window, LATTICE)
+        segments = zero_segments(partial(_margin, rest, first), window, LATTICE)
         scores = apply_all(rest, segments.mean(axis=1)).copy()
         scores[:, first] = -np.inf
         found.append(segments[scores.argmax(axis=1) > first])  # else it was found before
     return np.concatenate(found)
 
 
-def _margin(scores: Array, first: int) -> Array:
+def _unit(modules: Sequence[Module], unit: int, points: Array) -> Array:
+    """What modules give for one unit."""
+    return apply_all(modules, points)[:, unit]
+
+
+def _margin(rest: Sequence[Module], first: int, points: Array) -> Array:
     """By how much a class is ahead of all others."""
+    scores = apply_all(rest, points)
     others = np.delete(scores, first, axis=1)
     return np.asarray(scores[:, first] - others.max(axis=1))
 

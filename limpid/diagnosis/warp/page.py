@@ -83,10 +83,10 @@ def _legend(warp: Warp) -> Iterator[str]:
         yield f'<span><b style="color:{colour}">{mark}</b> class {escape(name)}</span>'
     yield '<span><svg width="26" height="8"><path class="thick" d="M0 4h26"/></svg> decision '
     yield "boundary</span>"
-    planes = [plane for frame in warp.frames for plane in frame.planes]
-    for layer in sorted({p.layer for plane in planes for p in (*plane.hyperplanes, *plane.folds)}):
+    for layer in warp.layers_with_lines:
         dash = DASHES[(layer - 1) % len(DASHES)]
-        yield f'<span><svg width="26" height="8"><path stroke-dasharray="{dash}" d="M0 4h26"/></svg>'
+        line = f'<path stroke-dasharray="{dash}" d="M0 4h26"/>'
+        yield f'<span><svg width="26" height="8">{line}</svg>'
         yield f" units of layer {layer} are 0</span>"
 
 

@@ -80,7 +80,9 @@ def _panels(warp: Warp, ink: Ink) -> tuple[Any, Callable[[int], None]]:
     rows, columns = max(2, 1 + max(p.row for p in places)), 1 + max(p.column for p in places)
     figure = new_figure(SIDE * max(columns, 3), SIDE * rows + HEAD)
     grid = figure.add_gridspec(rows, columns)
-    panels = [_Panel(figure, grid, place, view, warp, ink) for place, view in zip(places, warp.views)]
+    panels = [
+        _Panel(figure, grid, place, view, warp, ink) for place, view in zip(places, warp.views)
+    ]
     course = _Course(figure.add_subplot(grid[1, 0]), warp, ink)
     if (1, columns - 1) not in {(place.row, place.column) for place in places}:
         _legend(figure.add_subplot(grid[1, columns - 1]), warp, ink)
@@ -132,7 +134,9 @@ class _Panel:
             )  # fmt: skip
         self._lines(plane.grid, self.ink.muted, 0.5, alpha=0.55, zorder=1)
         for fold in plane.folds:
-            self._lines(join(fold.segments), self.ink.ink, 0.9, DASHES[(fold.layer - 1) % 6], zorder=2)
+            self._lines(
+                join(fold.segments), self.ink.ink, 0.9, DASHES[(fold.layer - 1) % 6], zorder=2
+            )
         for line in plane.hyperplanes:
             dash = DASHES[(line.layer - 1) % 6]
             self._lines(line.ends[None], self.ink.ink, 1.1, dash, zorder=2)
@@ -147,7 +151,12 @@ class _Panel:
         self.shown.append(artist)
 
     def _lines(
-        self, lines: Sequence[Array], colour: str, width: float, dash: Any = "-", **more: Any
+        self,
+        lines: Array | Sequence[Array],
+        colour: str,
+        width: float,
+        dash: Any = "-",
+        **more: Any,
     ) -> None:
         """Curves, each (points, 2)."""
         from matplotlib.collections import LineCollection
@@ -213,8 +222,7 @@ def _legend(axes: Any, warp: Warp, ink: Ink) -> None:
         shown = name if len(name) <= 18 else name[:17] + "…"
         _scatter(axes, np.full((1, 2), np.nan), number, ink, f"class {shown}")
     axes.plot([], [], color=ink.ink, lw=2, label="decision boundary")
-    layers = {p.layer for f in warp.frames for s in f.planes for p in (*s.hyperplanes, *s.folds)}
-    for layer in sorted(layers):
+    for layer in warp.layers_with_lines:
         label = f"units of layer {layer} are 0"
         axes.plot([], [], color=ink.ink, lw=1, linestyle=DASHES[(layer - 1) % 6], label=label)
     axes.legend(loc="center", fontsize=8, labelcolor=ink.ink)

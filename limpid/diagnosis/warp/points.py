@@ -141,8 +141,8 @@ def from_arrays(
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim == 2 and x.shape[1] != 2:
         raise DataError(
-            f"{x.shape[1]} feature{'s' * (x.shape[1] != 1)}, but the plane has 2 coordinates; leave "
-            "two columns and the label"
+            f"{x.shape[1]} feature{'s' * (x.shape[1] != 1)}, but the plane has 2 coordinates; "
+            "leave two columns and the label"
         )
     parts = Parts(x, y, x, y, classes)  # all points are trained on, and all are looked at
     data = build(name, parts, "standard" if standardise else "none")

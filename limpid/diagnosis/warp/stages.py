@@ -98,8 +98,8 @@ def find_stages(modules: Sequence[Module]) -> list[Stage]:
     for number, (module, value) in enumerate(zip(modules, values[1:]), 1):
         if value.ndim != 2:
             raise ArgumentError(
-                f"{type(module).__name__} gives the shape {value.shape[1:]} for a point; each stage "
-                "must give a vector"
+                f"{type(module).__name__} gives the shape {value.shape[1:]} for a point; each "
+                "stage must give a vector"
             )
         is_linear = isinstance(module, Linear)
         layer += is_linear

@@ -19,7 +19,7 @@ from limpid.nn.containers import Sequential
 
 EPOCHS, RATE, FRAMES = 500, 0.03, 48
 HIDDEN = (2, 2, 2, 2)
-USUAL_HIDDEN = {"moons": (2, 2, 2), "circles": (3,), "xor": (2, 2)}  # else HIDDEN
+USUAL_HIDDEN = {"moons": (2, 2, 2), "circles": (3,), "xor": (3,)}  # else HIDDEN
 STILL, MOVING = (".svg", ".png", ".pdf"), (".gif", ".apng")
 
 
@@ -49,6 +49,13 @@ class Warp:
             f"side of the boundary, at a loss of {last.loss:.3g}; the hidden units cut the plane "
             f"shown into {last.regions} region{'s' * (last.regions != 1)}."
         )
+
+    @cached_property
+    def layers_with_lines(self) -> list[int]:
+        """The layers whose units' zeros are drawn."""
+        planes = [plane for frame in self.frames for plane in frame.planes]
+        straight = {line.layer for plane in planes for line in plane.hyperplanes}
+        return sorted(straight | {fold.layer for plane in planes for fold in plane.folds})
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -151,9 +158,7 @@ def warp(
     return Warp(points, model, tuple(views), shown, title)
 
 
-def _find(
-    data: Any, n: int | None, noise: float | None, seed: int, label: str | None
-) -> Points:
+def _find(data: Any, n: int | None, noise: float | None, seed: int, label: str | None) -> Points:
     if not isinstance(data, str | Path):
         raise OperandError(
             f"points are given by name, by the path of a .csv or as Points, not as "
