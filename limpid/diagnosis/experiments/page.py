@@ -13,6 +13,7 @@ from limpid.diagnosis.figures import DARK, LIGHT
 _TURNED = "".join(
     f'svg [style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
     for light, dark in (
+        (LIGHT.paper, DARK.paper),
         (LIGHT.ink, DARK.ink), (LIGHT.muted, DARK.muted), (LIGHT.faint, DARK.faint),
     )
     for kind in ("fill", "stroke")

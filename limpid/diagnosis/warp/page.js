@@ -386,5 +386,5 @@ addEventListener("afterprint", () => {
 });
 addEventListener("resize", draw);
 slider.value = frames.length - 1; // some browsers keep what it was before a reload
-slider.closest("#controls").hidden = frames.length === 1;
+find("play").hidden = slider.hidden = frames.length === 1;
 restyle();

@@ -43,7 +43,7 @@ class Warp:
         """What came out, in one sentence."""
         last = self.frames[-1]
         right = round(last.accuracy * len(self.points))
-        scale = ", standardised" if self.points.note else ""
+        scale = ", standardised," if self.points.note else ""
         return (
             f"After {last.epoch} epochs {right} of {len(self.points)} points{scale} are on their "
             f"side of the boundary, at a loss of {last.loss:.3g}; the hidden units cut the plane "
