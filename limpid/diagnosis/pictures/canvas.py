@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from io import BytesIO, StringIO
 from typing import Any
+
+import numpy as np
 
 from limpid.errors import MissingLibraryError
 from limpid.explanation.drawing.faces import clean
@@ -36,9 +39,11 @@ _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "limpid", "pdf.fonttype": 42, "hatch.linewidth": 0.6,
     "figure.constrained_layout.use": True,
 }  # fmt: skip
+SHADES = 240  # of a colour map; a palette has 256, some of which stand for what has no colour
 NAME = "limpid-picture"  # the class of the SVGs
 _PARTS = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<title>.*?</title>", re.DOTALL)
 _SHAPES = re.compile(r'(<path[^>]*? d=")([^"]*)"')
+_IMAGES = re.compile(r'("data:image/png;base64,)([^"]*)"')
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 
 
@@ -68,6 +73,11 @@ def new_figure(width: float, height: float) -> Any:
     return library().figure.Figure((width, height))
 
 
+def colour_map(name: str) -> Any:
+    """A colour map of few enough colours that images of it have palettes."""
+    return library().colormaps[name].resampled(SHADES)
+
+
 def svg_of(figure: Any, title: str) -> str:
     """The figure as SVG that can stand in a page: small, light and dark.
 
@@ -83,6 +93,7 @@ def svg_of(figure: Any, title: str) -> str:
     body = _PARTS.sub("", body).replace("base64,\n", "base64,")
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = _SHAPES.sub(lambda m: f'{m[1]}{" ".join(_LONG.sub(_rounded, m[2]).split())}"', body)
+    body = _IMAGES.sub(lambda m: m[1] + with_palette(m[2]) + '"', body)
     body = re.sub(r">\s+<", "><", body)
     width, height = (72 * inches for inches in figure.get_size_inches())
     return (
@@ -111,6 +122,21 @@ def bytes_of(figure: Any, kind: str) -> bytes:
     with styled():
         figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
     return buffer.getvalue()
+
+
+def with_palette(image: str) -> str:
+    """A PNG in base64, with one byte for each pixel if it has at most 256 colours."""
+    from PIL import Image  # which matplotlib needs, too
+
+    pixels = np.asarray(Image.open(BytesIO(b64decode(image))).convert("RGBA"))
+    colours, places = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
+    if len(colours) > 256:
+        return image
+    made = Image.fromarray(places.reshape(pixels.shape[:2]).astype(np.uint8), "P")
+    made.putpalette(colours[:, :3].tobytes())
+    buffer = BytesIO()
+    made.save(buffer, "png", optimize=True, transparency=colours[:, 3].tobytes())
+    return min(image, b64encode(buffer.getvalue()).decode(), key=len)
 
 
 def _rounded(number: re.Match[str]) -> str:

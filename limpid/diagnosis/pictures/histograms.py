@@ -26,6 +26,7 @@ from limpid.tensor import Tensor
 Array = np.ndarray[Any, np.dtype[Any]]
 SORTS = ("weights", "gradients", "activations")  # rows of the first two belong together
 ROWS = 14  # that are drawn
+WIDEST = 1e290  # edges beyond have no room on an axis
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,12 @@ def histogram(array: Any, bins: int) -> Histogram:
     finite = x[np.isfinite(x)].astype(np.float64) if x.dtype.kind == "f" else x.astype(np.float64)
     finite = finite.ravel()
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
+    if high / 2 - low / 2 <= 1e-12 * max(abs(low), abs(high)):
         margin = max(abs(low), 1.0) / 2
         low, high = low - margin, high + margin
-    counts, edges = np.histogram(finite, bins, (low, high))
+    scale = 1.0 if np.isfinite(high - low) else 16.0  # a range that has a length
+    counts, edges = np.histogram(finite / scale, bins, (low / scale, high / scale))
+    edges = edges * scale
     with np.errstate(all="ignore"):
         mean, deviation = (
             (float(finite.mean()), float(finite.std())) if finite.size else (np.nan, np.nan)
@@ -157,6 +160,19 @@ def _paint_one(axes: Any, h: Histogram, colour: str) -> None:
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
     axes.set_yticks([])
+    if np.abs(h.edges).max() < WIDEST:
+        _paint_bars(axes, h, colour)
+    else:
+        axes.set_xticks([0.0, 1.0], [f"{edge:.1e}" for edge in h.edges[[0, -1]]])
+        axes.text(0.5, 0.5, "too wide to draw", transform=axes.transAxes, ha="center", color=SOFT)
+    notes = [f"{h.zeros / h.size:.0%} zero"] if h.zeros > 0.005 * h.size else []
+    notes += [f"{h.not_finite} not finite"] if h.not_finite else []
+    notes += ["empty"] if not h.size else []
+    axes.text(1, 1.02, ", ".join(notes), transform=axes.transAxes, fontsize=7, ha="right",
+              va="bottom", color=COLOURS[1] if h.not_finite else SOFT)  # fmt: skip
+
+
+def _paint_bars(axes: Any, h: Histogram, colour: str) -> None:
     axes.stairs(h.counts, h.edges, fill=True, color=colour)
     axes.set_xlim(h.edges[0], h.edges[-1])
     axes.set_ylim(0, max(1, h.counts.max()) * 1.05)
@@ -164,8 +180,3 @@ def _paint_one(axes: Any, h: Histogram, colour: str) -> None:
     axes.tick_params(length=2, labelsize=7)
     axes.ticklabel_format(axis="x", scilimits=(-2, 3), useOffset=False)
     axes.xaxis.get_offset_text().set_size(7)
-    notes = [f"{h.zeros / h.size:.0%} zero"] if h.zeros > 0.005 * h.size else []
-    notes += [f"{h.not_finite} not finite"] if h.not_finite else []
-    notes += ["empty"] if not h.size else []
-    axes.text(1, 1.02, ", ".join(notes), transform=axes.transAxes, fontsize=7, ha="right",
-              va="bottom", color=COLOURS[1] if h.not_finite else SOFT)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.diagnosis.pictures.canvas import AMOUNT, SIGNED, SOFT
+from limpid.diagnosis.pictures.canvas import AMOUNT, SIGNED, SOFT, colour_map
 from limpid.errors import ShapeError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -80,7 +80,7 @@ def show(axes: Any, image: Array, signed: bool | None, limit: float | None = Non
     if signed is None:
         return axes.imshow(image, cmap="gray", interpolation="none")
     end = largest(image) if limit is None else limit
-    colours = SIGNED if signed else AMOUNT
+    colours = colour_map(SIGNED if signed else AMOUNT)
     return axes.imshow(image, cmap=colours, vmin=-end if signed else 0.0, vmax=end,
                        interpolation="none")  # fmt: skip
 

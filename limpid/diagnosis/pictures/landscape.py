@@ -39,7 +39,8 @@ def landscape(
     seed    of the random directions
 
     `data` has `along`, `distances` (one array for each direction), `loss` (points,) or (points,
-    points), `centre`, and `slopes`, the derivatives ∇L·d there.
+    points), `centre`, and `slopes`, the derivatives ∇L·d there
+    (NaN for a step that computes without gradients).
 
     >>> import limpid
     >>> from limpid import diagnosis
@@ -59,7 +60,8 @@ def landscape(
     directions = [_direction(one, ground, random) for one in wanted]
     distances = [np.linspace(-s, s, count) for s in spans]
     values = _evaluate(ground, directions, distances)
-    slopes = [_dot(ground.gradient(), d) for d in directions]
+    gradient = ground.gradient()
+    slopes = [np.nan if gradient is None else _dot(gradient, d) for d in directions]
     data = {"along": names, "distances": distances, "loss": values,
             "centre": float(values[(count // 2,) * values.ndim]), "slopes": slopes}  # fmt: skip
     title = "Loss " + " and ".join(_words(names))
@@ -106,12 +108,12 @@ def _direction(one: Direction, ground: Surface, random: np.random.Generator) -> 
 
 
 def _downhill(ground: Surface) -> list[Array]:
-    gradient = ground.gradient()
+    gradient = ground.gradient() or []
     steepness, size = _length(gradient), _length(ground.start)
     if not 0 < steepness < np.inf:
+        there = f"the norm of the gradient is {steepness:g} here" if gradient else "there is none"
         raise ArgumentError(
-            f"the norm of the gradient is {steepness} here, so it has no direction"
-            "\nremedy: along='random'"
+            f"along the gradient: {there}, so it has no direction\nremedy: along='random'"
         )
     factor = (size or 1.0) / steepness
     return [-factor * g.astype(np.float64) for g in gradient]

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from limpid.diagnosis.pictures.canvas import AMOUNT, SOFT, WRONG, ZERO, clear, power_of_ten
+from limpid.diagnosis.pictures.canvas import (
+    AMOUNT,
+    SOFT,
+    WRONG,
+    ZERO,
+    clear,
+    colour_map,
+    power_of_ten,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST = 600  # columns; more are put together, the largest of each group
@@ -78,7 +86,7 @@ def _colours(logs: Array, shown: LogMap, low: float, high: float) -> Array:
     import matplotlib
 
     scaled = np.clip((np.where(np.isfinite(logs), logs, low) - low) / (high - low), 0, 1)
-    pixels = matplotlib.colormaps[AMOUNT](scaled, bytes=True)
+    pixels = colour_map(AMOUNT)(scaled, bytes=True)
     to_rgba = matplotlib.colors.to_rgba
     for where, colour in ((_is_zero(shown), ZERO), (_is_wrong(shown), WRONG)):
         pixels[where] = np.round(255 * np.array(to_rgba(colour)))

@@ -172,14 +172,14 @@ def _flat(found: Array, signed: bool) -> Array:
 
 def _paint_bars(figure: Any, data: Any, signed: bool) -> None:
     """Examples that are no images: a bar for each number."""
-    found = data["saliency"].reshape(len(data["saliency"]), -1)[:MOST]
+    found = [one.ravel() for one in data["saliency"][:MOST]]
     for k, line in enumerate(found):
         axes = figure.add_subplot(len(found), 1, k + 1)
         axes.bar(np.arange(len(line)), line if signed else np.abs(line), color=BLUE)
         axes.axhline(0, color="0.5", linewidth=0.6)
         axes.margins(y=0.1)
-        if not np.isfinite(line).all() or largest(line) == 1.0:
-            axes.set_ylim(-1 if signed else 0, 1)
+        if not np.isfinite(line).all() or not line.any():
+            axes.set_ylim(-1 if signed else 0, largest(line))
         axes.set_title(clear(f"example {k}, class {data['target'][k]}: {data['score'][k]:.3g}", 60))
         axes.set_ylabel("x · ∂s/∂x" if signed else "|∂s/∂x|")
     if len(found):

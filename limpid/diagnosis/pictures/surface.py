@@ -10,13 +10,16 @@ import numpy as np
 from limpid.compiler.steps.preparation import prepare
 from limpid.compiler.steps.step import BoundStep, Step
 from limpid.diagnosis.pictures.passes import gradients_of, scalar
+from limpid.differentiation.reverse import reverse
+from limpid.differentiation.rules import RuleRecorder
 from limpid.errors import ArgumentError, FreedError, OperandError
-from limpid.graph.context import enable_grad, no_grad
+from limpid.graph.context import enable_grad, no_grad, recording_into
 from limpid.graph.graph import Graph, is_reference
 from limpid.graph.node import Node, reachable
 from limpid.nn.module import Module
 from limpid.storage import Storage, writes_undone
 from limpid.tensor import Parameter, Tensor
+from limpid.transforms.body import reference_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,8 +33,8 @@ class Surface(Protocol):
     def value(self, point: Sequence[Array]) -> float:
         """The loss at another point."""
 
-    def gradient(self) -> list[Array]:
-        """The gradient at the start; zeros where the loss does not depend on a parameter."""
+    def gradient(self) -> list[Array] | None:
+        """The gradient at the start; None if it was computed without, as in `no_grad`."""
 
 
 def surface(loss: Any, args: tuple[Any, ...], wrt: Any) -> Surface:
@@ -103,12 +106,11 @@ class StepSurface:
             self._state = [np.array(x) for x in (*recording.state(), *idle)]
         output = _loss_of(whole.__name__, recording)
         self._graph = Graph(recording.graph.inputs, (output,), slots)
-        self._upstream = recording.trail.upstream
+        self._output = output
         self._run = prepare(self._graph).run
         self._places = self._choose(slots, output, wrt)
         self.names = [list(slots)[i] for i in self._places]
         self.start = [np.array(self._state[i]) for i in self._places]
-        self._function, self._given = whole.function, given
 
     def _choose(self, slots: dict[str, Any], output: Any, wrt: Any) -> list[int]:
         """Which slots are the parameters."""
@@ -130,28 +132,22 @@ class StepSurface:
             (loss,), _ = self._run(self._inputs, state)
         return float(np.asarray(loss).reshape(()))
 
-    def gradient(self) -> list[Array]:
-        """The gradient at the start: as the step takes it, else by going through the graph."""
-        nodes = [list(self._graph.slots.values())[i] for i in self._places]
-        recorded = [self._upstream.get((node, 0), [None])[0] for node in nodes]
-        if any(is_reference(r) for r in recorded):
-            kept = [r for r in recorded if is_reference(r)]
-            graph = Graph(self._graph.inputs, tuple(kept), self._graph.slots)
-            with np.errstate(all="ignore"):
-                made = iter(prepare(graph).run(self._inputs, self._state)[0])
-            found = [np.array(next(made)) if is_reference(r) else r for r in recorded]
-        else:
-            found = self._eager_gradient(nodes)
-        return [
-            np.zeros_like(p) if g is None else np.broadcast_to(g, p.shape)
-            for p, g in zip(self.start, found, strict=True)
-        ]
-
-    def _eager_gradient(self, nodes: Sequence[Node]) -> list[Any]:
-        """A step without a backward pass: its function is differentiated."""
-        with writes_undone(), enable_grad(), np.errstate(all="ignore"):
-            value = scalar(self._function(*self._given), "the step")
-            return list(gradients_of(value, [_holder(node) for node in nodes]))
+    def gradient(self) -> list[Array] | None:
+        """The gradient at the start, from a backward pass over the same graph."""
+        node, index = self._output
+        if not node.requires_grad:
+            return None
+        slots = list(self._graph.slots.values())
+        nodes = [slots[i] for i in self._places]
+        with recording_into(RuleRecorder()):
+            output = Tensor(node, index, None)
+            seed = Tensor(None, 0, np.ones(output.shape, output.dtype.storage))
+            passed, _ = reverse([output], [seed], nodes, True)
+            found = [reference_of(passed[node]) if node in passed else 0.0 for node in nodes]
+        graph = Graph(self._graph.inputs, tuple(found), self._graph.slots)
+        with np.errstate(all="ignore"):
+            made, _ = prepare(graph).run(self._inputs, self._state)
+        return [np.array(np.broadcast_to(g, p.shape)) for g, p in zip(made, self.start)]
 
 
 def _loss_of(step: str, recording: Any) -> tuple[Node, int]:
