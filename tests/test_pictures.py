@@ -304,6 +304,28 @@ def test_ridges_keep_counts() -> None:
     np.testing.assert_allclose(layer["counts"][1], [0, 0, 1, 13, 13, 1, 0, 0])
 
 
+def test_ridges_of_a_watch() -> None:
+    """Counts over orders of magnitude: 31 is the bin of zero, 53 that of 1 to 4, 63 that of NaN."""
+    counts = np.zeros(64, np.uint16)
+    counts[[31, 53, 62 - 53, 63]] = 5, 6, 7, 1
+    seen = {s: {"grad:fc.weight": {"histogram": counts}, "fc": {"norm": 1.0}} for s in (1, 2)}
+    picture = diagnosis.gradient_flow(seen, kind="ridge")
+    layer = picture.data["layers"]["fc"]
+    edges, found = layer["edges"], layer["counts"][0]
+    assert edges.shape == (64,)
+    assert (edges[31], edges[32], edges[53], edges[54]) == (0, 0, 1, 4)
+    assert (edges[9], edges[10]) == (-4, -1)
+    assert (found[31], found[53], found[9], found.sum()) == (5, 6, 7, 18)
+    assert layer["nan"].tolist() == [1, 1]
+    assert "NaN from step 1" in picture.svg
+    assert "|gradient|" in picture.svg
+    from limpid.diagnosis.pictures.ridges import Ridge
+
+    folded = Ridge([1], found[None], edges, layer["nan"][:1]).without_signs()
+    assert folded.edges[:2].tolist() == [0, 0]
+    assert (folded.counts[0, 0], folded.counts[0, 53 - 31], folded.counts.sum()) == (5, 13, 18)
+
+
 # Histograms
 
 

@@ -47,15 +47,17 @@ class History:
 
 
 def _kind(name: str) -> str:
-    return next((kind for kind in (GRADIENT, STATE, "new:") if name.startswith(kind)), "")
+    return next(
+        (kind for kind in (GRADIENT, STATE, "new:", "update:") if name.startswith(kind)), ""
+    )
 
 
 def read_history(source: Any) -> History:
     """The history that something has.
 
-    source  a watch, or anything else with a `history`; its history; {step: {name: {statistic:
-            value}}}; a run folder or the result of a training run, whose metrics are per epoch;
-            the lines of its metrics
+    source  a watch, or anything else with a `history`; {step: {name: {statistic: value}}}, or a
+            list of {"step": …, "values": …}; a run folder or the result of a training run, whose
+            metrics are per epoch; the lines of these
 
     Raises OperandError for anything else, RunError for a folder without metrics.
     """
