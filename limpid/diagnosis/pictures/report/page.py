@@ -117,14 +117,9 @@ class _Report:
             last = self.metrics[-1]
             entries = {name: last[name] for name in _LAST if name in last}
         config = _config(self.folder.path / CONFIG)
-        for heading, values in (("After the last epoch", entries), ("Settings", config)):
-            if values:
-                rows = "".join(
-                    f"<dt>{_text(name).replace('_', ' ')}</dt><dd>{_text(_number(value))}</dd>"
-                    for name, value in values.items()
-                )
-                opened = " open" if heading != "Settings" else ""
-                yield f"<details{opened}><summary>{heading}</summary><dl>{rows}</dl></details>"
+        yield _list(entries)
+        if config:
+            yield f"<details><summary>settings</summary>{_list(config)}</details>"
 
     def _curve(self, kind: str) -> Shown:
         title = kind.capitalize()
@@ -169,6 +164,14 @@ _LAST = (
     "epoch", "step", "train_loss", "test_loss", "train_accuracy", "test_accuracy",
     "learning_rate", "seconds",
 )  # fmt: skip
+
+
+def _list(values: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<dt>{_text(name).replace('_', ' ')}</dt><dd>{_text(_number(value))}</dd>"
+        for name, value in values.items()
+    )
+    return f"<dl>{rows}</dl>"
 
 
 def _image_shape(state: Mapping[str, Any]) -> tuple[int, ...] | None:
