@@ -13,6 +13,7 @@ from limpid.compiler.steps.verification import verify_step as verify
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
 from limpid.differentiation.declaration import bilinear, general, linear, transpose
 from limpid.differentiation.elementwise import elementwise
+from limpid.diagnosis.origin.tracing import trace_nans
 from limpid.explanation import (
     Debugger,
     Derivation,
@@ -452,6 +453,7 @@ __all__ = [
     "tile",
     "topk",
     "trace",
+    "trace_nans",
     "transpose",
     "tril",
     "triu",

@@ -129,6 +129,16 @@ class GradientError(RuleError):
         self.finding = finding
 
 
+class NonFiniteError(LimpidError, ArithmeticError):
+    """Tracing found a NaN or an infinity that matters; `origin` says where it was born, as data."""
+
+    id = "L211"
+
+    def __init__(self, message: str, origin: Any = None) -> None:
+        super().__init__(message)
+        self.origin = origin
+
+
 class KinkWarning(UserWarning):
     """check_grad met entries at a kink, where any value between both sides is right."""
 

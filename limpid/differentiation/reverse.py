@@ -47,13 +47,28 @@ def reverse(
     absence = absence_in(nodes, ((y.node, y.index) for y in outputs), recording)
     ends = set(wanted or ())
     if absence is None or recording:
-        return _go_back(nodes, gradients, ends, active, recording, absence), nodes
+        finished = _go_back(nodes, gradients, ends, active, recording, absence)
+    else:
+        finished = _go_back_twice(nodes, gradients, ends, active, absence)
+    if not recording and (tracer := context.state.tracer) is not None:
+        tracer.passed(nodes, outputs, seeds, active, finished)
+    return finished, nodes
+
+
+def _go_back_twice(
+    nodes: Sequence[Node],
+    gradients: Gradients,
+    ends: set[Node],
+    active: set[Node] | None,
+    absence: Absence,
+) -> Gradients:
+    """Without marks, which change no bit of what is finite; with them only if something is not."""
     with np.errstate(all="ignore"):  # what is not finite may be absent
         once = {node: list(g) if type(g) is list else g for node, g in gradients.items()}
         finished = _go_back(nodes, once, ends, active, False, None)
-        if not are_finite(finished.values()):  # else marks would change no bit
+        if not are_finite(finished.values()):
             finished = _go_back(nodes, gradients, ends, active, False, absence)
-    return finished, nodes
+    return finished
 
 
 def _go_back(

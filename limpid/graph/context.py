@@ -29,6 +29,7 @@ class State:
         "passes",
         "recorder",
         "scope",
+        "tracer",
         "trail",
         "transforming",
     )
@@ -42,6 +43,7 @@ class State:
         self.recorder: Any = None  # limpid.transforms.recording.Recorder while one is active
         self.journal: Any = None  # limpid.storage.Journal while writes are noted
         self.passes: Any = None  # limpid.transforms.passes.Passes while passes are counted
+        self.tracer: Any = None  # limpid.diagnosis.origin.tracer.Tracer while NaNs are traced
         self.trail: Any = None  # limpid.compiler.steps.trail.Trail while a step is recorded
         self.transforming = 0  # how many functional transforms are running
         self.cuts: list[tuple[Cut, Any]] | None = None  # while cuts and the nodes left are kept

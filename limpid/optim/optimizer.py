@@ -113,15 +113,30 @@ class Optimizer:
         before, state.grad_enabled = state.grad_enabled, False
         try:
             run = self._step_arrays if state.recorder is None else self._step_slots
+            tracer = state.tracer if state.recorder is None else None
+            if tracer is not None:
+                tracer.updating(self)
+                run = self._step_tensors
             for group in self.param_groups:
                 run(group)
+            if tracer is not None:
+                tracer.updated(self)
         finally:
             state.grad_enabled = before
         return loss
 
-    def _step_arrays(self, group: Group) -> None:
+    def _step_tensors(self, group: Group) -> None:
+        """Eager, while NaNs are traced: the same numbers as tensors, whose operations are seen."""
+
+        def update(p: Any, g: Any, held: Values, c: Coefficients, group: Group) -> Any:
+            new, changed = self.update(_seen(p), _seen(g), _all_seen(held), _all_seen(c), group)
+            return _unseen(new), {name: _unseen(value) for name, value in changed.items()}
+
+        self._step_arrays(group, update)
+
+    def _step_arrays(self, group: Group, update: Callable[..., Any] | None = None) -> None:
         """Eager: arrays in, and the new ones put in the place of the old ones."""
-        update, names = self.update, self.slots(group)
+        update, names = update or self.update, self.slots(group)
         known: dict[Any, Coefficients] = {}
         source = capture()
         for p in group["params"]:
@@ -208,6 +223,18 @@ class Optimizer:
 def _replace(storage: Any, value: Any, source: Any) -> None:
     """`assign` for an array that nobody else holds."""
     storage.write(np.asarray(value, storage.dtype.storage, order="C"), source)
+
+
+def _seen(x: Any) -> Any:
+    return Tensor(None, 0, x) if isinstance(x, np.ndarray) else x
+
+
+def _all_seen(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _seen(x) for name, x in values.items()}
+
+
+def _unseen(x: Any) -> Any:
+    return x.value if isinstance(x, Tensor) else x
 
 
 def _name(p: Slot) -> str:

@@ -41,11 +41,12 @@ class ProbedGraph:
         idle: Mapping[str, Node],
         probes: Sequence[Probe],
         gradients: Sequence[tuple[Node, int | None]] = (),
+        flags: Sequence[Reference] = (),
     ) -> None:
         self._probes = probes
         self._count = len(graph.outputs)
         with _recording():
-            values = [_reference(probe) for probe in probes]
+            values = [*(_reference(probe) for probe in probes), *flags]
         slots = {**graph.slots, **idle}
         self.graph = Graph(graph.inputs, (*graph.outputs, *values), slots, graph.writes)
         probed = range(self._count, len(self.graph.outputs))
@@ -78,6 +79,15 @@ class ProbedGraph:
             theirs = array.base is not None or id(found[place]) in taken
             found[place] = read_only(array.copy() if theirs else array)
         return found
+
+    def flag(self) -> Array | None:
+        """The number that comes last, where native code writes it; None if there is none."""
+        number = len(self.graph.outputs) - 1
+        if number < self._count + len(self._probes):
+            return None
+        program = self.executor.program
+        noted: Array = program.noted(number, program.buffers.notes)
+        return noted
 
     def named(self, found: Found) -> Probed:
         """What was found, by name; statistics as numbers."""

@@ -19,6 +19,7 @@ from limpid.compiler.steps.preparation import prepare
 from limpid.compiler.steps.results import End
 from limpid.compiler.steps.signature import Signature
 from limpid.compiler.steps.takes import Take, refuse_to_change
+from limpid.graph.graph import is_reference
 from limpid.graph.node import Array
 from limpid.graph.source import capture
 from limpid.ops.generator import default_generator
@@ -49,7 +50,7 @@ class Recording:
         self._result = take.result
         self._single = take.result.output  # the number of the output that is the whole result
         self._rebinds = take.rebinds
-        self._made = take.made  # how many outputs become tensors
+        self.made = take.made  # how many outputs become tensors
         self._end = End(self.graph.outputs[: take.made], take.carriers)
         slots: Any = self.graph.slots
         self.idle = {n: node for n, node in take.trail.slots.items() if n not in slots}
@@ -111,6 +112,16 @@ class Recording:
     def labels(self) -> Labels:
         """What its values are called; found out when it is first asked for."""
         return label(self.trail, self.graph)
+
+    def losses(self) -> list[Any]:
+        """What backward passes begin with, from an upstream that is a constant."""
+        here = set(self.graph.nodes)
+        return [
+            (node, k)
+            for (node, k), gradients in self.trail.upstream.items()
+            if node in here and node.origin is None
+            if any(not is_reference(g) for g in gradients)
+        ]
 
     def nest(self, tensors: Sequence[Any], inputs: Sequence[Any]) -> Any:
         """What the function returned, made of tensors of the outputs and of the inputs."""

@@ -26,12 +26,28 @@ class Sight:
         if self.keep < 0:
             raise ArgumentError(f"keep is how many calls can be run again, not {keep}")
         self.kept: deque[Kept] = deque(maxlen=self.keep)
+        self.noted = 0  # calls that were kept, then or now
         self._latest: tuple[ProbedGraph, Found] | None = None
         self._paused = False
+        self.traces = False  # whether calls are looked at for NaN and infinities
+        self.number = 0  # of calls that were
+        self.origin: Any = None  # of the latest that was found
 
     def watch(self, recording: Recording) -> None:
         """Let a recording be run in sight. It costs nothing where there is nothing to see."""
-        recording.watch = Watch(self, recording) if self.patterns or self.keep else None
+        if self.traces:
+            from limpid.compiler.steps.guard import Guard  # a kind of what is below
+
+            recording.watch = Guard(self, recording)
+        else:
+            recording.watch = Watch(self, recording) if self.patterns or self.keep else None
+
+    def trace(self, wanted: bool, recordings: Sequence[Recording]) -> None:
+        """Look at calls for NaN and infinities from now on, or no longer."""
+        if wanted != self.traces:
+            self.traces, self.number = wanted, 0
+            for recording in recordings:
+                self.watch(recording)
 
     def add(self, patterns: Iterable[str], recordings: Sequence[Recording]) -> None:
         """Probe more. ArgumentError, and nothing changes, if the latest call has no such value."""
@@ -60,6 +76,7 @@ class Sight:
         """A call is about to run."""
         if self.keep and not self._paused:
             self.kept.append(call)
+            self.noted += 1
 
     def call(self, k: int) -> Kept:
         """The k-th last call. Raises ArgumentError if it is not kept."""
@@ -145,11 +162,14 @@ class Watch:
 
     def _prepared(self) -> ProbedGraph | None:
         """The graph with its probes, if there are any."""
-        if self._patterns and self._probed is None:
-            recording = self._recording
-            probes = select_in(recording, self._patterns)
-            self._probed = ProbedGraph(recording.graph, recording.idle, probes, recording.gradients)
+        if self._probed is None and (self._patterns or self._sight.traces):
+            self._probed = self._probed_graph()
         return self._probed
+
+    def _probed_graph(self) -> ProbedGraph:
+        recording = self._recording
+        probes = select_in(recording, self._patterns)
+        return ProbedGraph(recording.graph, recording.idle, probes, recording.gradients)
 
     def _keep(self, inputs: Sequence[Array], state: list[Array]) -> None:
         if self._sight.keep:

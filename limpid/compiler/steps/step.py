@@ -22,6 +22,7 @@ from limpid.compiler.steps.verification import verify as verify_call
 from limpid.errors import ArgumentError
 from limpid.graph.context import context
 from limpid.graph.graph import Graph
+from limpid.graph.registry import operations
 from limpid.ops.axes import integer
 
 RECORDINGS = 64  # that a step keeps, the latest used
@@ -58,6 +59,7 @@ class Step(Shown):
         capacity: int = RECORDINGS,
         probe: str | Iterable[str] = (),
         keep: int = 0,
+        trace_nans: bool = False,
     ) -> None:
         _check(function)
         self.function = function
@@ -72,6 +74,7 @@ class Step(Shown):
         self._recordings: list[Recording] = []  # the latest used first
         self._reasons: deque[str] = deque(maxlen=_REASONS)
         self.sight = Sight(probe, keep)
+        self.sight.trace(bool(trace_nans), ())
         self.lock = RLock()
         make_ready()
 
@@ -82,7 +85,13 @@ class Step(Shown):
         return self if instance is None else BoundStep(self, instance)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Step, (self.function, self.capacity, self.sight.patterns, self.sight.keep)
+        return Step, (
+            self.function,
+            self.capacity,
+            self.sight.patterns,
+            self.sight.keep,
+            self.sight.traces,
+        )
 
     def __repr__(self) -> str:
         return f"<compiled {self.__name__}, recorded {self.count} times>"
@@ -257,6 +266,43 @@ class Step(Shown):
         with self.lock:
             return self.sight.call(k).run(probe)
 
+    @contextmanager
+    def tracing_nans(self) -> Iterator[None]:
+        """Calls inside are looked at for NaN and infinities, as with `trace_nans=True`."""
+        before = self.sight.traces
+        with self.lock:
+            self.sight.trace(True, self._recordings)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.sight.trace(before, self._recordings)
+
+    def trace_nans(self) -> Any:
+        """Where the first NaN or infinity was born, in the calls that are known; None if in none.
+
+        Those are the kept ones, the oldest first; of a step that is compiled with `trace_nans=True`
+        it is what the latest error said. Raises ArgumentError if no call is kept.
+
+        >>> import limpid
+        >>> @limpid.compile(keep=1)
+        ... def logarithm(x):
+        ...     return limpid.log(x)
+        >>> _ = logarithm(limpid.tensor([1.0, -1.0]))
+        >>> logarithm.trace_nans().rule
+        'log of −1 = NaN: outside its domain x > 0'
+        """
+        with self.lock:
+            if self.sight.traces and not self.sight.keep:
+                return self.sight.origin
+            first = self.sight.noted - len(self.sight.kept) + 1
+            for number, call in enumerate(self.sight.calls(), first):
+                arguments = call.recording, call.inputs, call.state, number
+                origin = operations["trace_call"](*arguments)
+                if origin is not None:
+                    return origin
+        return None
+
     def save_replay(self, path: str | PathLike[str]) -> None:
         """Write the kept calls to one file, with their graphs; see `limpid.load_replay`.
 
@@ -299,12 +345,17 @@ def compile(
     capacity: int = RECORDINGS,
     probe: str | Iterable[str] = (),
     keep: int = 0,
+    trace_nans: bool = False,
 ) -> Step: ...
 
 
 @overload
 def compile(
-    *, capacity: int = RECORDINGS, probe: str | Iterable[str] = (), keep: int = 0
+    *,
+    capacity: int = RECORDINGS,
+    probe: str | Iterable[str] = (),
+    keep: int = 0,
+    trace_nans: bool = False,
 ) -> Callable[[Callable[..., Any]], Step]: ...
 
 
@@ -314,6 +365,7 @@ def compile(
     capacity: int = RECORDINGS,
     probe: str | Iterable[str] = (),
     keep: int = 0,
+    trace_nans: bool = False,
 ) -> Any:
     """A step that does what the function does, faster; also a decorator, with or without options.
 
@@ -321,6 +373,7 @@ def compile(
     capacity  how many recordings are kept. One keeps alive the state that it reads
     probe     values from inside that each call shows in `step.probed`; see `Step.probe`
     keep      of how many latest calls arguments and state are kept, for `step.replay`
+    trace_nans  whether each call is looked at for NaN and infinities; see `limpid.trace_nans`
 
     A whole training step is one function: forward, backward, update. It is recorded when it is
     first called, and for each other kind of call; see `Step`, and `step.why_recompiled()`. Branches
@@ -343,8 +396,8 @@ def compile(
     (1, [0.125, -0.125])
     """
     if function is None:
-        return lambda function: Step(function, capacity, probe, keep)
-    return Step(function, capacity, probe, keep)
+        return lambda function: Step(function, capacity, probe, keep, trace_nans)
+    return Step(function, capacity, probe, keep, trace_nans)
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""Running a recording while NaNs are traced: a flag at each call, and the rest only if it falls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from limpid.compiler.steps.flags import NANS_ONLY, STRICT, flag
+from limpid.compiler.steps.probes import ProbedGraph
+from limpid.compiler.steps.recordings import Recording
+from limpid.compiler.steps.sight import Sight, Watch, select_in
+from limpid.errors import NonFiniteError
+from limpid.graph.node import Array
+from limpid.graph.registry import operations
+from limpid.storage import Storage
+
+
+class Guard(Watch):
+    """A watch that looks at the flag, and at what the call left if it has fallen.
+
+    A call that leaves something that is not finite raises, and state is what the call found.
+    """
+
+    def __init__(self, sight: Sight, recording: Recording) -> None:
+        super().__init__(sight, recording)
+        self._leniency = STRICT
+        self._program: Any = None
+        self._flag: Any = None  # a view of the number
+        self._before: list[Array] = []  # what the call found in the slots
+
+    def run(self, inputs: Sequence[Array], state: Sequence[Array]) -> tuple[list[Any], list[Any]]:
+        """What the executor gives; nothing has been written yet."""
+        self._sight.number += 1
+        outputs, writes = super().run(inputs, state)
+        if not all(map(_is_finite, (*outputs, *writes))):
+            whole = [*state, *(storage.read() for storage in self._idle)]
+            self._trace(inputs, whole)
+        return outputs, writes
+
+    def update(self, inputs: Sequence[Array], read: Sequence[Storage]) -> list[Any]:
+        """The same, where slots are written in place."""
+        self._sight.number += 1
+        self._remember(read)
+        outputs = super().update(inputs, read)
+        if not self._is_finite():
+            self._look(inputs, read)
+        return outputs
+
+    def _probed_graph(self) -> ProbedGraph:
+        recording = self._recording
+        probes = select_in(recording, self._patterns)
+        reference = flag(recording, self._leniency)
+        flags = [] if reference is None else [reference]
+        return ProbedGraph(recording.graph, recording.idle, probes, recording.gradients, flags)
+
+    def _remember(self, read: Sequence[Storage]) -> None:
+        """Copy what is about to be written."""
+        if len(self._before) != len(read):
+            self._before = [storage.array.copy() for storage in read]
+        for kept, storage in zip(self._before, read):
+            np.copyto(kept, storage.array)
+
+    def _is_finite(self) -> bool:
+        """Whether the flag is up."""
+        assert self._probed is not None
+        program = self._probed.executor.program
+        if program is not self._program:
+            self._program, self._flag = program, self._probed.flag()
+        if self._flag is None:
+            return True
+        number = self._flag.item()
+        return bool(number - number == 0)
+
+    def _look(self, inputs: Sequence[Array], read: Sequence[Storage]) -> None:
+        """The flag has fallen: find out why, and raise; or be more lenient if it means nothing."""
+        state = [x.copy() for x in self._before]
+        idle = [storage.read() for storage in self._idle]
+        try:
+            self._trace(inputs, [*state, *idle])
+        except NonFiniteError:
+            for storage, array in zip(read, state, strict=True):
+                storage.write(array)
+            raise
+        if self._leniency < NANS_ONLY:
+            self._leniency += 1
+            self._probed = self._program = None
+
+    def _trace(self, inputs: Sequence[Array], state: Sequence[Array]) -> None:
+        origin = operations["trace_call"](self._recording, inputs, state, self._sight.number)
+        if origin is not None:
+            self._sight.origin = origin
+            raise NonFiniteError(str(origin), origin)
+
+
+def _is_finite(x: Any) -> bool:
+    array = np.asarray(x)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())

@@ -1,0 +1,154 @@
+"""Tracing a call of a compiled step: its graph runs again from the state that the call found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from limpid.compiler.steps.recordings import Recording
+from limpid.diagnosis.origin.computation import STATE, has_fault
+from limpid.diagnosis.origin.graphs import GraphRun, NodeRun, evaluated, leaves_of
+from limpid.diagnosis.origin.record import Origin
+from limpid.diagnosis.origin.search import Found
+from limpid.diagnosis.origin.telling import kind_of, origin_of
+from limpid.explanation.compiled import native_values
+from limpid.graph.graph import is_reference, pick
+from limpid.graph.node import Array, Node
+from limpid.graph.registry import operation
+
+OTHER = (
+    "NumPy, which runs the graph again node by node, finds no fault where native code did: these "
+    "are the values of native code"
+)
+
+
+class Sink(NamedTuple):
+    """A value that matters: what it is called, whether it is state, what it was before."""
+
+    name: str
+    reference: Any
+    writes: bool = False
+    before: Any = None
+    is_result: bool = False
+
+
+@operation
+def trace_call(
+    recording: Recording, inputs: Sequence[Array], state: Sequence[Array], number: int
+) -> Origin | None:
+    """The first birth in a call; None if nothing that matters is NaN or infinite.
+
+    state   of the graph's slots, then of the idle ones
+    number  of the call, from 1
+    """
+    graph = recording.graph
+    slots = dict(zip((*graph.slots.values(), *recording.idle.values()), state))
+    known = list(slots.values())[: len(graph.slots)]
+    values = evaluated(graph, inputs, known)
+    found = _first(recording, values, slots)
+    if found is None:
+        native = native_values(recording, inputs, state)
+        found = _first(recording, native, slots)
+        return None if found is None else _told(recording, native, *found, number, OTHER)
+    return _told(recording, values, *found, number, "")
+
+
+def _first(
+    recording: Recording, values: dict[Node, Any], slots: dict[Node, Any]
+) -> tuple[Found, Sink, GraphRun] | None:
+    """The earliest birth for the first sort of values that are not finite."""
+    graph = recording.graph
+    names = leaves_of(graph)
+    names.update((node, (STATE, name)) for name, node in recording.idle.items())
+    run = GraphRun(graph, {**slots, **values}, names)
+    for sinks in (_losses(recording), _gradients(recording), _writes(recording, slots)):
+        births = []
+        for sink in sinks:
+            found = run.search(sink.reference) if _matters(sink, values) else None
+            if found is not None and not (sink.is_result and _is_meant(found, sink, values)):
+                births.append((found, sink))
+        if births:
+            found, sink = min(births, key=lambda birth: birth[0].time)
+            return found, sink, run
+    return None
+
+
+def _losses(recording: Recording) -> Iterator[Sink]:
+    """What backward passes begin with, then other results."""
+    graph, starts = recording.graph, recording.losses()
+    for reference in starts:
+        yield Sink("the loss", reference)
+    titles = [*graph.titles, *[""] * len(graph.outputs)]
+    for title, reference in zip(titles, graph.outputs[: recording.made]):
+        if is_reference(reference) and reference not in starts:
+            yield Sink(title or "a result", reference, is_result=True)
+
+
+def _gradients(recording: Recording) -> Iterator[Sink]:
+    """What the backward passes bring to the leaves, and what is left there in the end."""
+    graph, trail = recording.graph, recording.trail
+    here = set(graph.nodes)
+    names = {node: name for name, node in (*graph.slots.items(), *graph.inputs.items())}
+    for (node, _), gradients in trail.upstream.items():
+        if not node.inputs and node in names:
+            for g in gradients:
+                if is_reference(g) and g[0] in here:
+                    yield Sink(f"the gradient of {names[node]}", g)
+    for node, number in recording.gradients:
+        if number is not None:
+            name = names.get(node, "a tensor")
+            yield Sink(f"the gradient of {name}", graph.outputs[number], writes=True)
+
+
+def _writes(recording: Recording, slots: dict[Node, Any]) -> Iterator[Sink]:
+    graph = recording.graph
+    for name, reference in graph.writes.items():
+        yield Sink(name, reference, True, slots.get(graph.slots[name]))
+
+
+def _matters(sink: Sink, values: dict[Node, Any]) -> bool:
+    """Whether there is a fault that was not there before."""
+    if not is_reference(sink.reference) or sink.reference[0] not in values:
+        return False
+    x = np.asarray(pick(values, *sink.reference))
+    if not has_fault(x):
+        return False
+    if sink.before is None or np.shape(sink.before) != x.shape:
+        return True
+    before = np.asarray(sink.before)
+    return bool((~np.isfinite(x) & (np.isfinite(before) | (np.isnan(x) & ~np.isnan(before)))).any())
+
+
+def _is_meant(found: Found, sink: Sink, values: dict[Node, Any]) -> bool:
+    """Whether a result only holds infinities that were put there on purpose, as scores do."""
+    x = np.asarray(pick(values, *sink.reference))
+    return found.meant and not bool(np.isnan(x).any())
+
+
+def _told(
+    recording: Recording, values: dict[Node, Any], found: Found, sink: Sink, run: GraphRun,
+    number: int, note: str,
+) -> Origin:  # fmt: skip
+    computation = found.place[0]
+    edge = None
+    if isinstance(computation, NodeRun) and found.leaf is None and computation.forward is not None:
+        edge = run.edge_of(computation.node, recording.trail.upstream)
+    if edge is not None:
+        lifted = _lifted(found, edge)
+        found = found if lifted is None else lifted
+    return origin_of(found, number, sink.name, writes=sink.writes, note=note)
+
+
+def _lifted(found: Found, edge: Any) -> Found | None:
+    """The birth as one of upstream × local = downstream, which people know."""
+    try:
+        made = np.asarray(edge.outputs()[0])
+    except Exception:
+        return None
+    if not kind_of(made):
+        return None
+    entries = ~np.isfinite(made)
+    rest = [place for place in found.path if place[0].forward is not edge.forward]
+    return Found((edge, 0), entries, None, 0, False, [(edge, 0), *rest])

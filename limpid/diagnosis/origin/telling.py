@@ -1,0 +1,128 @@
+"""From what a search has found to the record that people read."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from limpid.diagnosis.origin.computation import CONSTANT, STATE, Computation
+from limpid.diagnosis.origin.record import (
+    FORWARD,
+    INPUT,
+    LOCAL,
+    UPDATE,
+    Element,
+    Link,
+    Origin,
+)
+from limpid.diagnosis.origin.search import Found, Place
+from limpid.diagnosis.origin.words import operands_at, rule_of
+from limpid.graph.node import Array
+from limpid.graph.source import Location, locate
+
+FEW = 5  # elements that are shown
+
+
+def origin_of(
+    found: Found, step: int, reached: str, *, writes: bool = False, note: str = ""
+) -> Origin:
+    """The record of a birth. `writes`: whether it is new state that it got to."""
+    computation, k = found.place
+    leaf = None if found.turned else found.leaf
+    born = _born(found, writes)
+    location = locate(computation.source)
+    values = np.asarray(leaf.value if leaf else computation.outputs()[k])
+    return Origin(
+        producer=_producer(found, born),
+        born=born,
+        step=step,
+        source=_place(location),
+        line=_line(location),
+        expression=_expression(location),
+        scope=computation.scope,
+        rule=rule_of(found),
+        elements=tuple(_elements(found, values)),
+        count=int(found.entries.sum()),
+        size=int(values.size),
+        reached=reached,
+        chain=tuple(_chain(found.path)),
+        note=note,
+    )
+
+
+def _born(found: Found, writes: bool) -> str:
+    """Where it starts to matter: what a `where` throws away is not born before its derivative."""
+    computation = found.place[0]
+    parts = [place[0].forward is not None for place in found.path]
+    if not any(parts) and writes and (computation.after or not computation.scope):
+        return UPDATE
+    if found.leaf is not None and not found.turned and found.leaf.kind != CONSTANT:
+        return INPUT
+    return LOCAL if any(parts) else FORWARD
+
+
+def _producer(found: Found, born: str) -> str:
+    leaf = found.leaf
+    if leaf is None or found.turned or leaf.kind == CONSTANT or born == UPDATE:
+        return shown_name(found.place[0])
+    return leaf.name or ("state" if leaf.kind == STATE else "input")
+
+
+def _elements(found: Found, values: Array) -> Sequence[Element]:
+    computation, k = found.place
+    made = []
+    for index in np.argwhere(found.entries)[:FEW]:
+        place = tuple(int(n) for n in index)
+        if found.leaf is not None and not found.turned:
+            given: dict[str, float] = {}
+        else:
+            given = operands_at(computation, k, place)
+        made.append(Element(place, float(values[place]), given))
+    return made
+
+
+def _chain(path: Sequence[Place]) -> Sequence[Link]:
+    return [_link(computation, k) for computation, k in path]
+
+
+def _link(computation: Computation, k: int) -> Link:
+    part = "update" if computation.after else "forward"
+    if computation.forward is not None:
+        part = "backward"
+    location = locate(computation.source)
+    kind = kind_of(computation.outputs()[k])
+    name = shown_name(computation)
+    return Link(name, part, kind, _place(location), _expression(location), computation.scope)
+
+
+def shown_name(computation: Computation) -> str:
+    """The primitive; of a part of a backward pass, the one whose derivative it is."""
+    if computation.forward is not None:
+        return str(computation.forward.op.name)
+    return computation.name
+
+
+def kind_of(x: Any) -> str:
+    """The worst of an array, in a word."""
+    array = np.asarray(x)
+    if np.isnan(array).any():
+        return "NaN"
+    bad = array[np.isinf(array)]
+    if not bad.size:
+        return ""
+    return "inf" if (bad > 0).any() else "−inf"
+
+
+def _place(location: Location | None) -> str:
+    return "" if location is None else str(location)
+
+
+def _line(location: Location | None) -> str:
+    return "" if location is None else linecache.getline(location.file, location.line).strip()
+
+
+def _expression(location: Location | None) -> str:
+    return "" if location is None else location.text

@@ -1,0 +1,351 @@
+"""Tracing eager code: every call of a primitive is looked at, and every place where it matters.
+
+While somebody traces, the classes of primitives have other methods for calling them, and storages
+for being written: so that it costs nothing when nobody does, not even a test per operation.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from limpid.compiler.steps.step import Step
+from limpid.diagnosis.origin.backward import TracedPass
+from limpid.diagnosis.origin.computation import Computation, Leaf, Maker, has_fault
+from limpid.diagnosis.origin.events import Event, Events, leaf_of
+from limpid.diagnosis.origin.record import Origin
+from limpid.diagnosis.origin.search import Found, search
+from limpid.diagnosis.origin.telling import origin_of
+from limpid.differentiation.primitive import Primitive
+from limpid.errors import NonFiniteError
+from limpid.graph.context import context
+from limpid.graph.node import Array, Node, Params
+from limpid.graph.source import capture
+from limpid.storage import Storage
+from limpid.tensor import Tensor
+
+
+class Tracer:
+    """What is known in one thread while it traces.
+
+    origin  of what was raised last
+    """
+
+    def __init__(self) -> None:
+        self.events = Events()
+        self.origin: Origin | None = None
+        self.armed: list[tuple[Step, Any]] = []  # steps that ran within, and how to end that
+        self.backward_passes = 0
+        self.updates: dict[int, int] = {}  # of each optimiser
+        self._depth = 0  # primitives within which we are
+        self._paused = False
+        self._fresh = False  # whether there are gradients that no update has used yet
+
+    # What is met
+
+    def call(self, function: Callable[..., Any], op: Any, operands: Any, params: Params) -> Any:
+        """A primitive is called; what it does within is its own affair, unless it runs tensors."""
+        tensors = any(isinstance(x, Tensor) for x in operands)
+        if self._paused or (self._depth and not tensors):
+            return function(op, *operands, **params)
+        self._depth += 1
+        try:
+            made = function(op, *operands, **params)
+        finally:
+            self._depth -= 1
+        self._look(op, operands, params, made)
+        return made
+
+    def _look(self, op: Any, operands: Sequence[Any], params: Params, made: Any) -> None:
+        outputs = made if isinstance(made, tuple) else (made,)
+        arrays = [_array(y) for y in outputs]
+        for x in operands:
+            found = self.events._entry(id(v), v) if (v := _array(x)) is not None else None
+            if found is not None:
+                found[1].was_read = True
+        if not any(map(has_fault, arrays)):
+            return
+        values = [_operand(x) for x in operands]
+        makers = [self._maker(x, v) if has_fault(v) else None for x, v in zip(operands, values)]
+        source = context.state.origin_source or capture()
+        node = next((y.node for y in outputs if isinstance(y, Tensor)), None)
+        event = Event(op, values, params, makers, source, node)
+        event.after = self._fresh and context.state.origin is None
+        for k, (y, array) in enumerate(zip(outputs, arrays)):
+            if has_fault(array):
+                self.events.note(array, event, k)
+                if isinstance(y, Tensor):
+                    event.tensors.append(weakref.ref(y))
+
+    def _maker(self, x: Any, value: Any) -> Maker:
+        return self.events.find(value) or leaf_of(x, value)
+
+    # Where it matters
+
+    def passed(
+        self, nodes: Sequence[Node], outputs: Sequence[Tensor], seeds: Sequence[Any],
+        active: Collection[Node] | None, found: dict[Node, Any],
+    ) -> None:  # fmt: skip
+        """A backward pass has ended, and nothing has been done with its gradients yet."""
+        with self.paused():
+            for y in outputs:
+                if has_fault(y._value):
+                    self._fail(self._maker(y, y._value), "the loss")
+            bad = [
+                (node, k)
+                for node, g in found.items()
+                for k, part in enumerate(g if isinstance(g, list) else [g])
+                if has_fault(part)
+            ]
+            if bad:
+                again = TracedPass(nodes, outputs, seeds, active, self.events)
+                again.run()
+                self._fail_of(
+                    [(m, _gradient_name(n)) for n, k in bad if (m := again.maker((n, k)))]
+                )
+        self.backward_passes += 1
+        self._fresh = True
+
+    def written(self, storage: Storage, array: Array) -> None:
+        """A slot is about to be written."""
+        if self._paused or not has_fault(array):
+            return
+        before = storage.array
+        fresh = np.isnan(array) if before.shape != array.shape else _worse(before, array)
+        if fresh.any():
+            holder = storage.holder()
+            label = getattr(getattr(getattr(holder, "node", None), "op", None), "label", None)
+            with self.paused():
+                maker = self.events.find(array) or Leaf("value", "", array)
+                self._fail(maker, label or "a slot", fresh, writes=True)
+
+    def number(self, x: Tensor) -> None:
+        """A number leaves for Python."""
+        if not self._paused and x._value is not None and np.isnan(x._value).any():
+            with self.paused():
+                self._fail(self._maker(x, x._value), "a number that left the graph")
+
+    def close(self) -> None:
+        """The block ends: what is still held, and was computed from nothing else, is a result."""
+        for event, k in self.events.live():
+            held = any(reference() is not None for reference in event.tensors)
+            if held and not event.was_read and np.isnan(np.asarray(event.outputs()[k])).any():
+                with self.paused():
+                    self._fail((event, k), "a result")
+
+    def updating(self, optimizer: Any) -> None:
+        """An update begins."""
+        self.updates.setdefault(id(optimizer), 0)
+
+    def updated(self, optimizer: Any) -> None:
+        """An update has been done."""
+        self.updates[id(optimizer)] += 1
+        self._fresh = False
+
+    def run(self, method: Any, step: Step, itself: Any, args: Any, kwargs: Any) -> Any:
+        """A compiled step is called: it looks itself, and tells where from its replay."""
+        if all(step is not other for other, _ in self.armed):
+            armed = step.tracing_nans()
+            armed.__enter__()
+            self.armed.append((step, armed))
+        try:
+            with self.paused():
+                return method(step, itself, args, kwargs)
+        except NonFiniteError as error:
+            self.origin = error.origin
+            raise
+
+    def disarm(self) -> None:
+        """The block ends: steps are as they were before."""
+        for _, armed in self.armed:
+            armed.__exit__(None, None, None)
+        self.armed.clear()
+
+    # Telling
+
+    @property
+    def step(self) -> int:
+        """Which call it is: so many updates have been done, or else backward passes."""
+        if self.updates:
+            return 1 + max(self.updates.values())
+        return self.backward_passes + (not self._fresh)
+
+    def _fail(
+        self, maker: Maker, reached: str, entries: Array | None = None, writes: bool = False
+    ) -> None:
+        found = _searched(maker, entries)
+        if found is not None:
+            self.fail(origin_of(found, self.step, reached, writes=writes))
+
+    def _fail_of(self, makers: Sequence[tuple[Maker, str]]) -> None:
+        """Raise the earliest birth."""
+        births = [(found, name) for maker, name in makers if (found := _searched(maker, None))]
+        if births:
+            found, name = min(births, key=lambda birth: birth[0].time)
+            self.fail(origin_of(found, self.step, name))
+
+    def fail(self, origin: Origin) -> None:
+        """Raise the error that says it."""
+        self.origin = origin
+        raise NonFiniteError(str(origin), origin)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is computed inside is ours."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
+
+
+def _searched(maker: Maker, entries: Array | None) -> Found | None:
+    if isinstance(maker, Leaf):
+        return Found((_Read(maker), 0), np.asarray(~np.isfinite(maker.value)), maker)
+    if entries is not None and np.shape(maker[0].outputs()[maker[1]]) != entries.shape:
+        entries = None
+    return search(maker, entries)
+
+
+class _Read(Computation):
+    """Stands for whatever took a value that nothing traced has made."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        self.operands, self.params, self.source = [leaf.value], {}, capture()
+        self._leaf = leaf
+
+    @property
+    def name(self) -> str:
+        return self._leaf.name or self._leaf.kind
+
+    def makers(self) -> Sequence[Maker | None]:
+        return [self._leaf]
+
+    def outputs(self) -> Sequence[Any]:
+        return (self._leaf.value,)
+
+    def evaluate(self, operands: Sequence[Any]) -> Sequence[Any]:
+        return operands
+
+    def is_elementwise(self, k: int) -> bool:
+        return False
+
+
+def _worse(before: Array, array: Array) -> Array:
+    """Elements that became NaN, or infinite where there was a finite number."""
+    return ~np.isfinite(array) & (np.isfinite(before) | (np.isnan(array) & ~np.isnan(before)))
+
+
+def _array(x: Any) -> Any:
+    return x._value if isinstance(x, Tensor) else x if isinstance(x, np.ndarray) else None
+
+
+def _operand(x: Any) -> Any:
+    return x._value if isinstance(x, Tensor) else x
+
+
+def _gradient_name(node: Node) -> str:
+    label = getattr(node.op, "label", None)
+    return f"the gradient of {label}" if label else "a gradient"
+
+
+# The other methods
+
+_lock = Lock()
+_tracing = 0  # threads, or blocks within one another
+_before: list[tuple[type, str, Any]] = []
+
+
+@contextmanager
+def methods_replaced() -> Iterator[None]:
+    """Calls and writes are told to the tracer of their thread."""
+    global _tracing
+    with _lock:
+        _tracing += 1
+        if _tracing == 1:
+            _replace()
+    try:
+        yield
+    finally:
+        with _lock:
+            _tracing -= 1
+            if not _tracing:
+                for owner, name, method in _before:
+                    setattr(owner, name, method)
+                _before.clear()
+
+
+def _replace() -> None:
+    for owner in _family(Primitive):
+        if "__call__" in vars(owner):
+            _exchange(owner, "__call__", _traced_call)
+    _exchange(Storage, "write", _traced_write)
+    for name in ("item", "__float__"):
+        _exchange(Tensor, name, _traced_number)
+    _exchange(Step, "call", _traced_step)
+
+
+def _family(owner: type) -> Iterator[type]:
+    yield owner
+    children: list[type] = owner.__subclasses__()
+    for child in children:
+        yield from _family(child)
+
+
+def _exchange(owner: type, name: str, make: Callable[[Any], Any]) -> None:
+    home = next(c for c in owner.__mro__ if name in vars(c))
+    method = vars(home)[name]
+    _before.append((home, name, method))
+    setattr(home, name, wraps(method)(make(method)))
+
+
+def _tracer() -> Tracer | None:
+    """That of this thread, unless values are not there because a graph is recorded."""
+    state = context.state
+    return state.tracer if state.recorder is None else None
+
+
+def _traced_call(method: Any) -> Any:
+    def call(op: Any, *operands: Any, **params: Any) -> Any:
+        tracer = _tracer()
+        if tracer is None:
+            return method(op, *operands, **params)
+        return tracer.call(method, op, operands, params)
+
+    return call
+
+
+def _traced_write(method: Any) -> Any:
+    def write(storage: Storage, array: Array, source: Any = None) -> None:
+        tracer = _tracer()
+        if tracer is not None:
+            tracer.written(storage, array)
+        method(storage, array, source)
+
+    return write
+
+
+def _traced_number(method: Any) -> Any:
+    def number(x: Any) -> Any:
+        tracer = _tracer()
+        if tracer is not None:
+            tracer.number(x)
+        return method(x)
+
+    return number
+
+
+def _traced_step(method: Any) -> Any:
+    def call(step: Step, itself: Any, args: Any, kwargs: Any) -> Any:
+        tracer = _tracer()
+        if tracer is None or context.state.transforming:
+            return method(step, itself, args, kwargs)
+        return tracer.run(method, step, itself, args, kwargs)
+
+    return call
