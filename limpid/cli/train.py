@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
+import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limpid.cli.arguments import parse_list
-from limpid.errors import ArgumentError
+from limpid.errors import ArgumentError, NonFiniteError
 from limpid.training.config import CHOICES, Config
 from limpid.training.construction import NETWORKS
 
@@ -172,6 +174,14 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = None,
+    trace_nans: Annotated[
+        bool,
+        typer.Option(
+            "--trace-nans",
+            help="Stop where a NaN or an infinity starts to matter, and say where it was born.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the run folder only.", rich_help_panel=RUN)
     ] = False,
@@ -198,14 +208,26 @@ def train(
     given = dict(locals())
     silent = {name: given.pop(name) for name in ("quiet", "json")}
     output, resume = given.pop("output"), given.pop("resume")
+    traced = given.pop("trace_nans")
     settings = {name: value for name, value in given.items() if value is not None}
     callbacks = [] if any(silent.values()) else [_progress()]
-    if resume is not None:
-        result = _resume(resume, output, settings, callbacks)
-    else:
-        result = _begin(output, settings, callbacks)
+    try:
+        with _tracing() if traced else nullcontext():
+            if resume is not None:
+                result = _resume(resume, output, settings, callbacks)
+            else:
+                result = _begin(output, settings, callbacks)
+    except NonFiniteError as error:
+        print(f"limpid: training stopped\n{error.origin.without_lines()}", file=sys.stderr)
+        return 1
     _report(result, **silent)
     return 130 if result.interrupted else 0
+
+
+def _tracing() -> Any:
+    from limpid.diagnosis.origin.tracing import trace_nans
+
+    return trace_nans()
 
 
 def _progress() -> Any:

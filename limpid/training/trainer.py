@@ -11,7 +11,7 @@ import numpy as np
 
 from limpid.data.batches import Batches
 from limpid.data.dataset import Dataset
-from limpid.errors import RunError
+from limpid.errors import NonFiniteError, RunError
 from limpid.random import Generator, default_generator
 from limpid.tensor import asarray
 from limpid.training.callback import Callback
@@ -106,15 +106,19 @@ class Trainer:
 
     def _take_step(self, indices: Any) -> None:
         y = self.dataset.train.y[indices]  # (batch,)
-        scores, loss, total = self._train(
-            self.model, self.objective, self.optimizer, asarray(self._x[indices]), asarray(y)
-        )
+        x = asarray(self._x[indices])
+        try:
+            taken = self._train(self.model, self.objective, self.optimizer, x, asarray(y))
+        except NonFiniteError as error:  # which only knows the calls of its own kind
+            raise error.in_call(self.step + 1) from None
+        scores, loss, total = taken
         self.step += 1
         value = float(total.value)
         if not math.isfinite(value):
             raise RunError(
                 f"the loss became {value} at step {self.step}, epoch {self.epoch + 1}: training "
-                f"diverged; try a smaller learning rate than {self.config.learning_rate:g}"
+                f"diverged; try a smaller learning rate than {self.config.learning_rate:g}; "
+                "limpid train --trace-nans says where it begins, limpid.trace_nans() in a program"
             )
         correct = np.mean(scores.value.argmax(axis=1) == y)
         self._means["train_loss"].add(float(loss.value), len(y))

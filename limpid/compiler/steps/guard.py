@@ -20,7 +20,8 @@ from limpid.storage import Storage
 class Guard(Watch):
     """A watch that looks at the flag, and at what the call left if it has fallen.
 
-    A call that leaves something that is not finite raises, and state is what the call found.
+    A call that leaves something that is not finite raises; state is what the call found, and there
+    are no gradients of it.
     """
 
     def __init__(self, sight: Sight, recording: Recording) -> None:
@@ -82,6 +83,8 @@ class Guard(Watch):
         except NonFiniteError:
             for storage, array in zip(read, state, strict=True):
                 storage.write(array)
+            for node, _ in self._recording.gradients:
+                node.retained = None
             raise
         if self._leniency < NANS_ONLY:
             self._leniency += 1

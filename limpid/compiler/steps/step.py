@@ -18,18 +18,18 @@ from limpid.compiler.steps.replayfile import save_replay
 from limpid.compiler.steps.reports.shown import Shown
 from limpid.compiler.steps.sight import Sight
 from limpid.compiler.steps.signature import Signature
+from limpid.compiler.steps.traced import Traced
 from limpid.compiler.steps.verification import verify as verify_call
 from limpid.errors import ArgumentError
 from limpid.graph.context import context
 from limpid.graph.graph import Graph
-from limpid.graph.registry import operations
 from limpid.ops.axes import integer
 
 RECORDINGS = 64  # that a step keeps, the latest used
 _REASONS = 100  # that are told
 
 
-class Step(Shown):
+class Step(Shown, Traced):
     """A function that `limpid.compile` compiled. Calling it does what the function does.
 
     The function runs when a call is unlike all that were recorded; otherwise its graph does. So
@@ -265,43 +265,6 @@ class Step(Shown):
         """
         with self.lock:
             return self.sight.call(k).run(probe)
-
-    @contextmanager
-    def tracing_nans(self) -> Iterator[None]:
-        """Calls inside are looked at for NaN and infinities, as with `trace_nans=True`."""
-        before = self.sight.traces
-        with self.lock:
-            self.sight.trace(True, self._recordings)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.sight.trace(before, self._recordings)
-
-    def trace_nans(self) -> Any:
-        """Where the first NaN or infinity was born, in the calls that are known; None if in none.
-
-        Those are the kept ones, the oldest first; of a step that is compiled with `trace_nans=True`
-        it is what the latest error said. Raises ArgumentError if no call is kept.
-
-        >>> import limpid
-        >>> @limpid.compile(keep=1)
-        ... def logarithm(x):
-        ...     return limpid.log(x)
-        >>> _ = logarithm(limpid.tensor([1.0, -1.0]))
-        >>> logarithm.trace_nans().rule
-        'log of −1 = NaN: outside its domain x > 0'
-        """
-        with self.lock:
-            if self.sight.traces and not self.sight.keep:
-                return self.sight.origin
-            first = self.sight.noted - len(self.sight.kept) + 1
-            for number, call in enumerate(self.sight.calls(), first):
-                arguments = call.recording, call.inputs, call.state, number
-                origin = operations["trace_call"](*arguments)
-                if origin is not None:
-                    return origin
-        return None
 
     def save_replay(self, path: str | PathLike[str]) -> None:
         """Write the kept calls to one file, with their graphs; see `limpid.load_replay`.

@@ -10,7 +10,6 @@ import numpy as np
 from limpid.diagnosis.origin.computation import Leaf, Maker, has_fault
 from limpid.diagnosis.origin.edges import Edge, Sum
 from limpid.diagnosis.origin.events import Events
-from limpid.differentiation.saved import saved_values
 from limpid.explanation.values import forward_values
 from limpid.explanation.walk import Output, Pass, Passage, Walk
 from limpid.graph.graph import pick
@@ -18,11 +17,23 @@ from limpid.graph.node import Node, next_number
 from limpid.tensor import Tensor
 
 
+def values_of(node: Node) -> tuple[list[Any], Any]:
+    """Operands and outputs as far as rules read them; constants are there in any case."""
+    count = len(node.outputs)
+    saved = node.saved if isinstance(node.saved, tuple) else (None,) * (count + len(node.inputs))
+    operands = [
+        v if v is not None else x.outputs[i] if isinstance(x, Node) else x
+        for x, i, v in zip(node.inputs, node.indices, saved[count:], strict=True)
+    ]
+    made = [spec if v is None else v for spec, v in zip(node.outputs, saved)]
+    return operands, made[0] if count == 1 else tuple(made)
+
+
 class _Saved(dict[Node, Any]):
     """What nodes saved of their outputs, read when it is asked for."""
 
     def __missing__(self, node: Node) -> Any:
-        return saved_values(node)[1]
+        return values_of(node)[1]
 
 
 class TracedPass(Walk):
@@ -62,7 +73,7 @@ class TracedPass(Walk):
 
     def operands(self, node: Node) -> list[Any]:
         """As far as its rules read them."""
-        return saved_values(node)[0]
+        return values_of(node)[0]
 
     def _arrive(self, output: Output, g: Any, maker: Maker) -> None:
         self.arrived.setdefault(output, []).append(g)
@@ -70,7 +81,7 @@ class TracedPass(Walk):
 
     def _edge(self, passage: Passage) -> Edge:
         node = passage.node
-        operands, y = saved_values(node)
+        operands, y = values_of(node)
         upstream = list(passage.upstream)
         makers: list[Maker | None] = [
             self.maker((node, k)) if has_fault(g) else None for k, g in enumerate(upstream)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +13,7 @@ import numpy as np
 from limpid.compiler.steps.recordings import Recording
 from limpid.diagnosis.origin.computation import STATE, has_fault
 from limpid.diagnosis.origin.graphs import GraphRun, NodeRun, evaluated, leaves_of
-from limpid.diagnosis.origin.record import Origin
+from limpid.diagnosis.origin.record import INPUT, Origin
 from limpid.diagnosis.origin.search import Found
 from limpid.diagnosis.origin.telling import kind_of, origin_of
 from limpid.explanation.compiled import native_values
@@ -138,7 +141,24 @@ def _told(
     if edge is not None:
         lifted = _lifted(found, edge)
         found = found if lifted is None else lifted
-    return origin_of(found, number, sink.name, writes=sink.writes, note=note)
+    origin = origin_of(found, number, sink.name, writes=sink.writes, note=note)
+    name = _name_of_rest(origin)
+    return replace(origin, producer=name, rule=origin.rule.replace(origin.producer, name, 1))
+
+
+def _name_of_rest(origin: Origin) -> str:
+    """One of `*arguments` by the name that it has in the expression which reads it first."""
+    if origin.born != INPUT or not re.fullmatch(r"arg\d+", origin.producer):
+        return origin.producer
+    try:
+        parts = ast.parse(origin.expression.strip(), mode="eval").body
+    except SyntaxError:
+        return origin.producer
+    given = parts.args if isinstance(parts, ast.Call) else [parts]
+    names = [x.id for x in given if isinstance(x, ast.Name)]
+    if isinstance(parts, ast.BinOp):
+        names = [x.id for x in (parts.left, parts.right) if isinstance(x, ast.Name)]
+    return names[0] if names else origin.producer
 
 
 def _lifted(found: Found, edge: Any) -> Found | None:

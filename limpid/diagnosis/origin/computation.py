@@ -22,13 +22,15 @@ INPUT, STATE, CONSTANT, UNKNOWN = "input", "state", "constant", "value"
 class Leaf:
     """A value that no computation here has made.
 
-    kind  "input", "state", "constant" (of the program), or "value" where nobody knows
-    name  what the user calls it, "" if unknown
+    kind    "input", "state", "constant" (of the program), or "value" where nobody knows
+    name    what the user calls it, "" if unknown
+    source  where it was read first, if that was not by a computation here
     """
 
     kind: str
     name: str
     value: Any
+    source: Source | None = None
 
     @property
     def is_meant(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -119,27 +121,63 @@ def leaf_of(x: Any, value: Any) -> Leaf:
         return Leaf(STATE, label or name_in_frames(value) or "", value)
     if not isinstance(x, Tensor | np.ndarray):
         return Leaf(CONSTANT, "", value)
-    name = name_in_frames(value)
-    return Leaf(INPUT if name else UNKNOWN, name, value)
+    return argument_in_frames(value) or Leaf(UNKNOWN, name_in_frames(value), value)
+
+
+def argument_in_frames(value: Any) -> Leaf | None:
+    """The argument of a function of the user's that this is, or was made of by NumPy."""
+    made_of = None
+    for frame in _user_frames():
+        code = frame.f_code
+        for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            x = frame.f_locals.get(name)
+            if _holds(x, value):
+                return Leaf(INPUT, name, value)
+            if made_of is None and isinstance(x, Tensor | np.ndarray) and has_fault(_value(x)):
+                made_of = Leaf(INPUT, name, _value(x), _first_read(code, name))
+    return made_of
 
 
 def name_in_frames(value: Any) -> str:
-    """What a variable of the user's is called that holds this: the outermost function's."""
-    found = ""
+    """What a variable of the user's is called that holds this."""
+    for frame in _user_frames():
+        if frame.f_code.co_name != "<module>":
+            for name, x in list(frame.f_locals.items()):
+                if _holds(x, value):
+                    return name
+    return ""
+
+
+def _user_frames() -> list[Any]:
+    """The frames of the user's functions, the outermost first."""
+    found = []
     frame: Any = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        if not internal[code.co_filename]:
-            for name, x in list(frame.f_locals.items()):
-                if code.co_name != "<module>" and _holds(x, value):
-                    found = name
-                    break
+        if not internal[frame.f_code.co_filename]:
+            found.append(frame)
         frame = frame.f_back
-    return found
+    return found[::-1]
+
+
+def _first_read(code: CodeType, name: str) -> Source | None:
+    """Where a function reads a variable first."""
+    for instruction in dis.get_instructions(code):
+        read = instruction.argval
+        if instruction.opname.startswith("LOAD") and (read == name or _is_first(read, name)):
+            return code, instruction.offset
+    return None
+
+
+def _is_first(read: Any, name: str) -> bool:
+    return isinstance(read, tuple) and name in read
+
+
+def _value(x: Any) -> Any:
+    return x._value if isinstance(x, Tensor) else x
 
 
 def _holds(x: Any, value: Any) -> bool:
-    array = x._value if isinstance(x, Tensor) else x
+    array = _value(x)
     if array is value:
         return True
     if not isinstance(array, np.ndarray) or not isinstance(value, np.ndarray):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -79,6 +79,11 @@ class Origin:
     chain: tuple[Link, ...]
     note: str = ""
 
+    def without_lines(self) -> Origin:
+        """The same for a program that nobody has written: modules say where."""
+        chain = tuple(replace(link, source="", expression="") for link in self.chain)
+        return replace(self, source="", line="", expression="", chain=chain)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; numbers that are not finite as text."""
         made = asdict(self)
@@ -100,6 +105,8 @@ class Origin:
         if self.source:
             where = f" in {self.scope}" if self.scope else ""
             yield f"  at {self.source}: {self.expression or self.line}{where}"
+        elif self.scope:
+            yield f"  in {self.scope}"
         if self.size:
             yield f"  {self.count} of {self.size} elements:"
             yield from (f"    {_element(x)}" for x in self.elements)

@@ -120,6 +120,9 @@ class _Search:
             found = Found(place, part, maker, i)
             (self._meant if maker.is_meant else self._births).append(found)
             return
+        made = maker[0].outputs()[maker[1]]
+        if np.shape(made) != part.shape:  # NumPy has done something in between
+            part = faults(made)
         if maker in self._wanted:
             self._wanted[maker] = self._wanted[maker] | part
         else:

@@ -24,6 +24,9 @@ from limpid.graph.node import Array
 from limpid.graph.source import Location, locate
 
 FEW = 5  # elements that are shown
+THROWN_AWAY = (
+    "; the forward pass throws that away, but the derivative that meets it does not: 0·∞ = NaN"
+)
 
 
 def origin_of(
@@ -33,8 +36,9 @@ def origin_of(
     computation, k = found.place
     leaf = None if found.turned else found.leaf
     born = _born(found, writes)
-    location = locate(computation.source)
+    location = locate(leaf.source if leaf and leaf.source else computation.source)
     values = np.asarray(leaf.value if leaf else computation.outputs()[k])
+    entries = found.entries if found.entries.shape == values.shape else ~np.isfinite(values)
     return Origin(
         producer=_producer(found, born),
         born=born,
@@ -43,9 +47,9 @@ def origin_of(
         line=_line(location),
         expression=_expression(location),
         scope=computation.scope,
-        rule=rule_of(found),
-        elements=tuple(_elements(found, values)),
-        count=int(found.entries.sum()),
+        rule=rule_of(found) + (THROWN_AWAY if _is_thrown_away(found, born) else ""),
+        elements=tuple(_elements(found, values, entries)),
+        count=int(entries.sum()),
         size=int(values.size),
         reached=reached,
         chain=tuple(_chain(found.path)),
@@ -55,13 +59,19 @@ def origin_of(
 
 def _born(found: Found, writes: bool) -> str:
     """Where it starts to matter: what a `where` throws away is not born before its derivative."""
-    computation = found.place[0]
+    computation, leaf = found.place[0], found.leaf
     parts = [place[0].forward is not None for place in found.path]
+    if leaf is not None and not found.turned and leaf.kind != CONSTANT:
+        is_rate = leaf.kind == STATE and np.ndim(leaf.value) == 0 and computation.after
+        return UPDATE if is_rate else INPUT
     if not any(parts) and writes and (computation.after or not computation.scope):
         return UPDATE
-    if found.leaf is not None and not found.turned and found.leaf.kind != CONSTANT:
-        return INPUT
     return LOCAL if any(parts) else FORWARD
+
+
+def _is_thrown_away(found: Found, born: str) -> bool:
+    """Whether the forward pass does without what its derivative brings back."""
+    return born == LOCAL and found.leaf is None and found.place[0].forward is None
 
 
 def _producer(found: Found, born: str) -> str:
@@ -71,10 +81,10 @@ def _producer(found: Found, born: str) -> str:
     return leaf.name or ("state" if leaf.kind == STATE else "input")
 
 
-def _elements(found: Found, values: Array) -> Sequence[Element]:
+def _elements(found: Found, values: Array, entries: Array) -> Sequence[Element]:
     computation, k = found.place
     made = []
-    for index in np.argwhere(found.entries)[:FEW]:
+    for index in np.argwhere(entries)[:FEW]:
         place = tuple(int(n) for n in index)
         if found.leaf is not None and not found.turned:
             given: dict[str, float] = {}

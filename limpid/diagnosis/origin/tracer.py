@@ -17,7 +17,7 @@ import numpy as np
 
 from limpid.compiler.steps.step import Step
 from limpid.diagnosis.origin.backward import TracedPass
-from limpid.diagnosis.origin.computation import Computation, Leaf, Maker, has_fault
+from limpid.diagnosis.origin.computation import UNKNOWN, Computation, Leaf, Maker, has_fault
 from limpid.diagnosis.origin.events import Event, Events, leaf_of
 from limpid.diagnosis.origin.record import Origin
 from limpid.diagnosis.origin.search import Found, search
@@ -45,6 +45,7 @@ class Tracer:
         self.updates: dict[int, int] = {}  # of each optimiser
         self._depth = 0  # primitives within which we are
         self._paused = False
+        self._plain: Maker | None = None  # the latest that gave a plain array
         self._fresh = False  # whether there are gradients that no update has used yet
 
     # What is met
@@ -80,11 +81,19 @@ class Tracer:
         for k, (y, array) in enumerate(zip(outputs, arrays)):
             if has_fault(array):
                 self.events.note(array, event, k)
-                if isinstance(y, Tensor):
+                if not isinstance(y, Tensor):
+                    self._plain = event, k
+                else:
                     event.tensors.append(weakref.ref(y))
 
     def _maker(self, x: Any, value: Any) -> Maker:
-        return self.events.find(value) or leaf_of(x, value)
+        found = self.events.find(value)
+        if found is not None:
+            return found
+        leaf = leaf_of(x, value)
+        if leaf.kind == UNKNOWN and self._plain is not None:
+            return self._plain  # NumPy has gone on with what it gave
+        return leaf
 
     # Where it matters
 
@@ -93,6 +102,8 @@ class Tracer:
         active: Collection[Node] | None, found: dict[Node, Any],
     ) -> None:  # fmt: skip
         """A backward pass has ended, and nothing has been done with its gradients yet."""
+        if self._paused:
+            return
         with self.paused():
             for y in outputs:
                 if has_fault(y._value):
@@ -132,12 +143,21 @@ class Tracer:
                 self._fail(self._maker(x, x._value), "a number that left the graph")
 
     def close(self) -> None:
-        """The block ends: what is still held, and was computed from nothing else, is a result."""
+        """The block ends: what is still held, and nothing was computed from, is a result."""
+        if self.origin is not None:
+            return  # somebody has caught what was raised, and may hold anything
         for event, k in self.events.live():
             held = any(reference() is not None for reference in event.tensors)
-            if held and not event.was_read and np.isnan(np.asarray(event.outputs()[k])).any():
-                with self.paused():
-                    self._fail((event, k), "a result")
+            if held and not event.was_read:
+                self._check_result(event, k)
+
+    def _check_result(self, event: Event, k: int) -> None:
+        """NaN is a fault, infinities are unless somebody put them there."""
+        with self.paused():
+            found = search((event, k))
+            is_nan = bool(np.isnan(np.asarray(event.outputs()[k])).any())
+            if found is not None and (is_nan or not found.meant):
+                self.fail(origin_of(found, self.step, "a result"))
 
     def updating(self, optimizer: Any) -> None:
         """An update begins."""

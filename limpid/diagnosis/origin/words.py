@@ -72,6 +72,8 @@ def _of_forward(computation: Computation, k: int, index: Index) -> str:
     if outside is not None and outside.any() and (outside.shape != output.shape or outside[index]):
         text = condition_text(op.domain)
         return f"{at} = {shown(value)}: outside its domain{f' {text}' if text else ''}"
+    if np.isinf(value) and op.math is None:
+        return f"{at} = {shown(value)} for finite operands"
     if np.isinf(value):
         most = float(np.finfo(output.dtype).max)
         return f"{at} = {shown(value)}: beyond the largest {output.dtype.name}, {most:.2g}"
