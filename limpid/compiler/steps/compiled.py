@@ -115,6 +115,10 @@ class Compiled:
         self._holdings.leave()
         return self._results.taken(native)
 
+    def is_as_before(self, read: Sequence[Storage]) -> bool:
+        """Whether slots are as the latest `update` left them, for all that can be told at once."""
+        return self._holdings.is_as_before(read)
+
     def notes(self) -> Array:
         """All small outputs that are only looked at, for `noted` of the program."""
         return self.program.buffers.notes.copy()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from limpid.compiler.steps.flags import NANS_ONLY, STRICT, flag
+from limpid.compiler.steps.history import History
 from limpid.compiler.steps.probes import ProbedGraph
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.sight import Sight, Watch, select_in
@@ -29,7 +30,8 @@ class Guard(Watch):
         self._leniency = STRICT
         self._program: Any = None
         self._flag: Any = None  # a view of the number
-        self._before: list[Array] = []  # what the call found in the slots
+        graph, names = recording.graph, list(recording.graph.slots)
+        self._history = History([names.index(name) for name in graph.writes])
 
     def run(self, inputs: Sequence[Array], state: Sequence[Array]) -> tuple[list[Any], list[Any]]:
         """What the executor gives; nothing has been written yet."""
@@ -43,7 +45,9 @@ class Guard(Watch):
     def update(self, inputs: Sequence[Array], read: Sequence[Storage]) -> list[Any]:
         """The same, where slots are written in place."""
         self._sight.number += 1
-        self._remember(read)
+        probed = self._probed or self._prepared()
+        assert probed is not None
+        self._history.note(inputs, read, probed.executor.is_as_before(read))
         outputs = super().update(inputs, read)
         if not self._is_finite():
             self._look(inputs, read)
@@ -55,13 +59,6 @@ class Guard(Watch):
         reference = flag(recording, self._leniency)
         flags = [] if reference is None else [reference]
         return ProbedGraph(recording.graph, recording.idle, probes, recording.gradients, flags)
-
-    def _remember(self, read: Sequence[Storage]) -> None:
-        """Copy what is about to be written."""
-        if len(self._before) != len(read):
-            self._before = [storage.array.copy() for storage in read]
-        for kept, storage in zip(self._before, read):
-            np.copyto(kept, storage.array)
 
     def _is_finite(self) -> bool:
         """Whether the flag is up."""
@@ -76,7 +73,9 @@ class Guard(Watch):
 
     def _look(self, inputs: Sequence[Array], read: Sequence[Storage]) -> None:
         """The flag has fallen: find out why, and raise; or be more lenient if it means nothing."""
-        state = [x.copy() for x in self._before]
+        assert self._probed is not None
+        state = self._history.state(self._probed.executor)
+        self._history.forget()
         idle = [storage.read() for storage in self._idle]
         try:
             self._trace(inputs, [*state, *idle])

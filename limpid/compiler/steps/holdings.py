@@ -57,7 +57,7 @@ class Holdings:
 
     def hold(self, storages: Sequence[Storage]) -> Write:
         """Before a run: let it use what the storages hold; the write that all updates share."""
-        if not self._is_as_before(storages):
+        if not self.is_as_before(storages):
             journal = context.state.journal
             if journal is not None:
                 for slot in self._written:
@@ -75,7 +75,7 @@ class Holdings:
         for node in self._absent:
             _retain(node, None)
 
-    def _is_as_before(self, storages: Sequence[Storage]) -> bool:
+    def is_as_before(self, storages: Sequence[Storage]) -> bool:
         """Whether all arrays are those of the last run, and nobody else has taken one."""
         if not self._is_known or context.state.journal is not None:
             return False
