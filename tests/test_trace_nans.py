@@ -15,6 +15,7 @@ import pytest
 import limpid
 import tests.faults
 from limpid import nn, optim
+from limpid.cli.application import run as run_command
 from limpid.diagnosis.origin.declared import condition_text
 from limpid.differentiation.primitive import Primitive
 from limpid.errors import NonFiniteError
@@ -81,6 +82,22 @@ def test_a_case_of_the_corpus(case: Case, way: str) -> None:
         assert origin.line.split("  #")[0].strip() == case.nan.line
         assert (origin.born, origin.step) == (case.nan.born, case.nan.step)
     assert run_case(case.healthy, way) is None
+
+
+def runs() -> list[Any]:
+    found = []
+    for part in pkgutil.iter_modules(tests.faults.__path__):
+        if part.ispkg:
+            healthy = import_module(f"tests.faults.{part.name}.healthy").RUNS
+            found += [pytest.param(make, id=name) for name, make in healthy.items()]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("way", Ways)
+@pytest.mark.parametrize("make", runs())
+def test_a_healthy_run(make: Callable[[], Any], way: str) -> None:
+    assert run_case(make, way) is None
 
 
 # What is found
@@ -690,6 +707,17 @@ def test_a_run_that_is_traced(eager: bool, tmp_path: Any) -> None:
     with pytest.raises(NonFiniteError) as error, limpid.trace_nans():
         train(**settings, eager=eager, output=tmp_path / "run")  # type: ignore[arg-type]  # settings
     assert (error.value.origin.producer, error.value.origin.step) == ("linear", 2)
+
+
+@pytest.mark.parametrize("more", [[], ["--eager"]])
+def test_the_command_line(more: list[str], tmp_path: Any, capsys: Any) -> None:
+    folder = str(tmp_path / "run")
+    command = ["train", "digits", "--optimizer", "sgd", "--lr", "1e30", "--output", folder]
+    assert run_command([*command, "--quiet", "--trace-nans", *more]) == 1
+    shown = capsys.readouterr().err
+    assert "inf: born in the forward pass, in linear, in call 2" in shown
+    assert "typer" not in shown
+    assert run_command([*command[:4], "--epochs", "1", "--output", folder + "2", "-q", *more]) == 0
 
 
 def test_a_run_that_diverges_names_the_way_to_find_out(tmp_path: Any) -> None:

@@ -25,6 +25,8 @@ class Guard(Watch):
     are no gradients of it.
     """
 
+    keeps_history = True  # a benchmark of the flag does without
+
     def __init__(self, sight: Sight, recording: Recording) -> None:
         super().__init__(sight, recording)
         self._leniency = STRICT
@@ -47,7 +49,8 @@ class Guard(Watch):
         self._sight.number += 1
         probed = self._probed or self._prepared()
         assert probed is not None
-        self._history.note(inputs, read, probed.executor.is_as_before(read))
+        if self.keeps_history:
+            self._history.note(inputs, read, probed.executor.is_as_before(read))
         outputs = super().update(inputs, read)
         if not self._is_finite():
             self._look(inputs, read)
