@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from limpid.compiler.emission.accesses import Access, Apart
 from limpid.compiler.emission.arrays import Arrays, Key
 from limpid.compiler.emission.axes import Axis
 from limpid.compiler.emission.casts import cast, select, view
 from limpid.compiler.emission.code import Code
+from limpid.compiler.emission.histograms import Table
 from limpid.compiler.emission.reductions import PLACE, Fold, Running, State, applied
 from limpid.compiler.program.puts import FILLED, fill_of, is_at_indices
 from limpid.compiler.program.values import Value
@@ -39,7 +40,7 @@ class Frame:
     code: Code
     vector: Axis | None
     in_order: bool
-    registers: dict[Value, Fold | Running]
+    registers: dict[Value, Fold | Running | Table]
     slots: dict[Value, list[str]] = field(default_factory=dict)
 
     def step(self, key: Key) -> int:
@@ -49,21 +50,29 @@ class Frame:
     def begin(self, value: Value) -> None:
         """Set the registers of a reduction to what they start from."""
         code, kept = self.code, self.registers[value]
+        if isinstance(kept, Table):
+            self.slots[value] = kept.begin(code)
+            return
         self.slots[value] = [code.slot(code.type_of(t)) for t in kept.types]
         pairs = zip(kept.types, kept.starts, strict=True)
         self.keep(value, [code.constant(t, x) for t, x in pairs])
 
     def state(self, value: Value) -> State:
         """What the registers of a reduction hold."""
-        code, types = self.code, self.registers[value].types
+        code, types = self.code, self._types(value)
         pairs = zip(types, self.slots[value], strict=True)
         return [code.make(f"load {code.type_of(t)}, ptr {slot}") for t, slot in pairs]
 
     def keep(self, value: Value, state: State) -> None:
         """Set the registers of a reduction."""
-        code, types = self.code, self.registers[value].types
+        code, types = self.code, self._types(value)
         for dtype, slot, x in zip(types, self.slots[value], state, strict=True):
             code.add(f"store {code.type_of(dtype)} {x}, ptr {slot}")
+
+    def _types(self, value: Value) -> list[Any]:
+        kept = self.registers[value]
+        assert not isinstance(kept, Table)
+        return kept.types
 
 
 class Pass:
@@ -93,7 +102,9 @@ class Pass:
         else:
             operands = [self._operand(value, n) for n in range(len(value.operands))]
             kept = self.frame.registers.get(value)
-            if isinstance(kept, Fold):
+            if isinstance(kept, Table):
+                kept.count(self.code, self.frame.slots[value], operands[0], self.mask)
+            elif isinstance(kept, Fold):
                 self._reduce(value, kept, operands[0])
             elif kept is not None:
                 self.found[value] = self._run(value, kept, operands)

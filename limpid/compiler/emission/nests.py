@@ -17,7 +17,14 @@ from limpid.compiler.emission.axes import Axis, loops
 from limpid.compiler.emission.bodies import Frame, Here, Pass
 from limpid.compiler.emission.code import SCALARS, Code, memory_type
 from limpid.compiler.emission.functions import known
-from limpid.compiler.emission.reductions import PLACES, SQUARES, Fold, State, registers
+from limpid.compiler.emission.histograms import Table, registers
+from limpid.compiler.emission.reductions import (
+    MAGNITUDES,
+    PLACES,
+    SQUARES,
+    Fold,
+    State,
+)
 from limpid.compiler.program.puts import FILLED
 from limpid.compiler.program.values import Value
 from limpid.compiler.schedule.stages import FOLDED, INDEXED, Stage
@@ -51,7 +58,7 @@ def can_emit(value: Value) -> bool:
     if value.kind not in ("map", *FOLDED):
         return False
     function = value.params["function"]
-    if function in PLACES or function == SQUARES:
+    if function in PLACES or function in (SQUARES, MAGNITUDES):
         return True
     if function == "recurrence":
         return value.dtype.kind in "fiu"
@@ -123,7 +130,9 @@ class _Emitter:
         self._inner(level, at, mask)
         summed = any(axis.vector and axis.summed for axis in self.axes)
         for value, kept in self.registers.items():
-            if isinstance(kept, Fold):
+            if isinstance(kept, Table):
+                kept.write(self.code, self.frame.slots[value], at.pointers[value, None])
+            elif isinstance(kept, Fold):
                 self._finish(value, kept, at, mask, summed)
 
     def _inner(self, level: int, at: Here, mask: str | None) -> None:
@@ -209,7 +218,8 @@ class _Emitter:
 
 def _size(value: Value) -> int:
     """The bytes of an element that lanes are for."""
-    kept = value.operands[0] if value.params.get("function") in PLACES else value
+    of_operand = value.params.get("function") in (*PLACES, MAGNITUDES)
+    kept = value.operands[0] if of_operand else value
     return int(kept.dtype.itemsize)
 
 

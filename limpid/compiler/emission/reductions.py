@@ -20,9 +20,10 @@ from limpid.compiler.program.values import Value
 from limpid.compiler.schedule.stages import in_turn
 
 SQUARES = "squares"  # are added up
+MAGNITUDES = "magnitudes"  # are counted in memory
 WIDE = {"add", "multiply"}  # reductions that keep floats in double precision
 FIRST: dict[str, Any] = {
-    "add": 0, SQUARES: 0, "multiply": 1, "logical_and": True, "logical_or": False,
+    "add": 0, SQUARES: 0, MAGNITUDES: 0, "multiply": 1, "logical_and": True, "logical_or": False,
 }  # fmt: skip
 PLACES = {"argmax": "maximum", "argmin": "minimum"}
 PLACE, SHORT_PLACE = np.dtype(np.int64), np.dtype(np.int32)

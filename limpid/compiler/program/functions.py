@@ -19,9 +19,10 @@ from limpid.compiler.program.traced import (
     mapped,
     value_of,
 )
-from limpid.compiler.program.values import Shape
+from limpid.compiler.program.values import Shape, Value
 from limpid.ops.errorfunction import erf, erfc
 from limpid.ops.plain.functions import recurrence, scatter_add, scatter_along, scatter_max
+from limpid.ops.plain.magnitudes import BINS, magnitudes
 
 
 def _type_of(x: Any) -> Any:
@@ -280,6 +281,15 @@ def _vdot(a: Any, b: Any) -> Any:
     return Traced(make.reduced("squares", a.value, range(a.ndim), a.dtype))
 
 
+def _magnitudes(x: Traced) -> Traced:
+    """A reduction of all axes to a few numbers."""
+    if x.dtype not in (np.float32, np.float64):
+        x = x.astype(np.float32 if x.dtype.kind == "f" else np.float64)
+    flat = x if x.ndim else x.reshape(1)
+    params = {"function": "magnitudes", "axes": tuple(range(flat.ndim))}
+    return Traced(Value("reduce", (BINS,), np.dtype(np.int64), (flat.value,), params))
+
+
 FUNCTIONS.update(
     {
         np.where: _where,
@@ -324,6 +334,7 @@ FUNCTIONS.update(
         scatter_along: _scatter_along,
         scatter_max: _scatter_max,
         recurrence: _recurrence,
+        magnitudes: _magnitudes,
         erf: _float_function("erf"),
         erfc: _float_function("erfc"),
     }

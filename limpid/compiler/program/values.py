@@ -25,7 +25,7 @@ call       whatever else: a primitive as NumPy does it
 
 Functions of maps are NumPy's, "erf" and "erfc", and "cast" and "view" (the same bits) to the
 value's type; of reductions also "argmax" and "argmin", the row-major place of the first extreme,
-or NaN, among the reduced axes; of `accumulate` also "recurrence" of a and b, which is h[i] =
+or NaN, among the reduced axes, and "magnitudes" of all axes, which has an axis of bins; of `accumulate` also "recurrence" of a and b, which is h[i] =
 a[i] · h[i − 1] + b[i]. Pieces of a join do not overlap, their steps are positive; `fill` is a
 number for what they leave, None if they leave nothing. Indices are int64 and within their axis;
 `take_along` has the index's shape and differs from x along the axis only.
@@ -43,6 +43,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from limpid.graph.node import Array
 from limpid.ops.errorfunction import erf, erfc
 from limpid.ops.plain.functions import recurrence, scatter_add, scatter_along, scatter_max
+from limpid.ops.plain.magnitudes import magnitudes
 from limpid.ops.windows.execution import execute
 
 Shape = tuple[int, ...]
@@ -163,6 +164,8 @@ def _reduce(value: Value, operands: list[Any], inputs: Any) -> Any:
     name, axes = value.params["function"], value.params["axes"]
     if name == "squares":
         return np.sum(x * x, axis=axes)
+    if name == "magnitudes":
+        return magnitudes(x)
     if name not in ("argmax", "argmin"):
         return getattr(np, name).reduce(x, axis=axes, dtype=value.dtype)
     kept = [axis for axis in range(x.ndim) if axis not in axes]

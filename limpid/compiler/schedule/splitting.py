@@ -14,7 +14,8 @@ from limpid.compiler.schedule.bands import BANDWIDTH, Band, Bands, cycles
 
 MOVING = 0.1  # of a sum's time that writing those of all slots may take
 SMALL = 1 << 18  # bytes of all slots' sums that are never too many
-FUNCTIONS = ("add", "squares", "multiply", "maximum", "minimum", "logical_and", "logical_or")
+ADDED = ("squares", "magnitudes")  # what slots make of them is added up
+FUNCTIONS = ("add", *ADDED, "multiply", "maximum", "minimum", "logical_and", "logical_or")
 
 
 def split_sums(
@@ -66,5 +67,5 @@ def _in_two(value: Value, link: Link, band: Band) -> Value:
         order=None if value.order is None else (0, *(n + 1 for n in value.order)),
         output=None,
     )
-    params = {"function": "add" if function == "squares" else function, "axes": (0,)}
+    params = {"function": "add" if function in ADDED else function, "axes": (0,)}
     return replace(value, kind="reduce", operands=(partial,), params=params)

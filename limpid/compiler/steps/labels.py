@@ -24,7 +24,7 @@ from limpid.graph.node import Node
 from limpid.graph.registry import primitives
 from limpid.graph.source import Source, target_name
 
-VALUES, GRADIENTS, STATE, NEW = "", "grad", "state", "new"
+VALUES, GRADIENTS, STATE, NEW, UPDATE = "", "grad", "state", "new", "update"
 Named = dict[str, Reference]
 
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from math import sqrt
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from limpid.compiler.steps.preparation import prepare
 from limpid.compiler.steps.selection import Probe
-from limpid.differentiation.kinds import CONSTANT
-from limpid.differentiation.primitive import Primitive
+from limpid.compiler.steps.statistics import finished, statistic
 from limpid.differentiation.rules import RuleRecorder
 from limpid.graph.context import absolute_scope, context, recording_into
-from limpid.graph.dtype import as_dtype
 from limpid.graph.graph import Graph, Reference, is_reference
-from limpid.graph.node import Array, Node, Spec
-from limpid.graph.registry import operations
+from limpid.graph.node import Array, Node
 from limpid.tensor import Tensor
 from limpid.transforms.body import reference_of, tensor_of
 
 Probed = dict[str, Any]  # name → a read-only array, or a number
 Found = tuple[Sequence[Any], Any]  # values in the order of the probes, None if noted; notes
-EMPTY = float("nan")  # what has no elements has no mean, no extremes and no shares
 SCOPE = "probe"  # of the nodes that compute statistics
 
 
@@ -93,7 +88,7 @@ class ProbedGraph:
         """What was found, by name; statistics as numbers."""
         values = (self._value(place, found) for place in range(len(self._probes)))
         return {
-            probe.name: _number(probe.statistic, value) if probe.statistic else value
+            probe.name: finished(probe.statistic, value) if probe.statistic else value
             for probe, value in zip(self._probes, values, strict=True)
         }
 
@@ -111,82 +106,21 @@ def read_only(array: Array) -> Array:
     return view
 
 
-# Statistics, in double precision
-
-
-def _number(statistic: str, value: Any) -> Any:
-    number = np.asarray(value).item()
-    return sqrt(number) if statistic == "norm" else number
-
-
 def _recording() -> Any:
     return recording_into(RuleRecorder())
 
 
 def _reference(probe: Probe) -> Reference:
-    if not probe.statistic:
+    if not probe.statistic and probe.before is None:
         return probe.value
     context.state.grad_enabled = False
-    value = probe.value
-    x = tensor_of(value) if is_reference(value) else Tensor(None, 0, np.asarray(value))
+    x = _tensor(probe.value)
     with absolute_scope(SCOPE):
-        made = _STATISTICS[probe.statistic](x)
+        if probe.before is not None:
+            x = x - _tensor(probe.before)
+        made = statistic(probe.statistic, x) if probe.statistic else x
     return reference_of(made) if isinstance(made, Tensor) else np.asarray(made)
 
 
-def _square_sum(x: Array) -> Any:
-    return np.sum(np.square(x, dtype=np.float64))
-
-
-def _native_square_sum(x: Any) -> Any:
-    wide = x.astype(np.float64)
-    return np.vdot(wide, wide)
-
-
-_squares = Primitive(
-    "squares",
-    _square_sum,
-    [CONSTANT],
-    shape=lambda x: Spec((), as_dtype("float64")),
-    relation=None,
-    math=None,
-    numeric="any",
-    native=_native_square_sum,
-    registered=False,
-)
-
-
-def _mean(x: Tensor) -> Any:
-    return operations["mean"](operations["astype"](x, "float64")) if x.size else EMPTY
-
-
-def _zeros(x: Tensor) -> Any:
-    if not x.size:
-        return EMPTY
-    return operations["mean"](operations["astype"](operations["equal"](x, 0), "float64"))
-
-
-def _nan(x: Tensor) -> Any:
-    if x.dtype.kind != "float":
-        return 0
-    return operations["sum"](operations["astype"](operations["isnan"](x), "int64"))
-
-
-def _extreme(name: str) -> Callable[[Tensor], Any]:
-    def extreme(x: Tensor) -> Any:
-        if not x.size:
-            return EMPTY
-        plain = operations["astype"](x, "int8") if x.dtype.kind == "bool" else x
-        return operations[name](plain)
-
-    return extreme
-
-
-_STATISTICS: dict[str, Callable[[Tensor], Any]] = {
-    "norm": _squares,
-    "mean": _mean,
-    "max": _extreme("max"),
-    "min": _extreme("min"),
-    "nan": _nan,
-    "zeros": _zeros,
-}
+def _tensor(value: Reference) -> Tensor:
+    return tensor_of(value) if is_reference(value) else Tensor(None, 0, np.asarray(value))

@@ -7,19 +7,21 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from limpid.compiler.steps.labels import GRADIENTS, NEW, STATE, VALUES, Labels, Named
+from limpid.compiler.steps.labels import (
+    GRADIENTS,
+    NEW,
+    STATE,
+    UPDATE,
+    VALUES,
+    Labels,
+    Named,
+    Sort,
+)
+from limpid.compiler.steps.statistics import STATISTICS
 from limpid.errors import ArgumentError
 from limpid.graph.graph import Reference
 
-STATISTICS = {
-    "norm": "the square root of the sum of squares",
-    "mean": "the mean",
-    "max": "the largest element",
-    "min": "the smallest element",
-    "nan": "how many elements are NaN",
-    "zeros": "the share of elements that are 0",
-}
-KINDS = (GRADIENTS, STATE, NEW)
+KINDS = (GRADIENTS, STATE, NEW, UPDATE)
 MOST_SHOWN = 12
 _NUMBERS = re.compile(r"[#@]\d+")  # of what has the same name again
 
@@ -41,11 +43,12 @@ class Pattern(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """One value that is probed."""
+    """One value that is probed; less the one before, if there is one."""
 
     name: str
     statistic: str
     value: Reference
+    before: Reference | None = None
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -81,13 +84,30 @@ def select(labels: Labels, patterns: Iterable[str], hidden: Iterable[str] = ()) 
         pattern = parse_pattern(text)
         for name, value in _find(labels, pattern, hidden).items():
             full = str(pattern._replace(name=name))
-            found.setdefault(full, Probe(full, pattern.statistic, value))
+            before = labels[STATE][0].values[name] if pattern.kind == UPDATE else None
+            found.setdefault(full, Probe(full, pattern.statistic, value, before))
     return list(found.values())
+
+
+def sorts_of(labels: Labels, kind: str) -> list[Sort]:
+    """The sorts of values of a kind. Updates are of what is written and was there before."""
+    if kind != UPDATE:
+        return labels[kind]
+    (state,), (new,) = labels[STATE], labels[NEW]
+    return [Sort(new.title, {n: x for n, x in new.values.items() if _can_differ(n, state.values)})]
+
+
+def _can_differ(name: str, state: Named) -> bool:
+    """Whether a slot that is written was read, or could be, and holds numbers."""
+    if name not in state:
+        return False
+    node, index = state[name]
+    return bool(node.outputs[index].dtype.kind != "bool")
 
 
 def _find(labels: Labels, pattern: Pattern, hidden: Iterable[str]) -> Named:
     """The values of the first sort that has any of this name."""
-    for sort in labels[pattern.kind]:
+    for sort in sorts_of(labels, pattern.kind):
         matching = {name: x for name, x in sort.values.items() if pattern.matches(name)}
         if matching:
             return matching
@@ -125,7 +145,7 @@ def _suggestions(labels: Labels, pattern: Pattern) -> Iterator[str]:
 
 
 def _names(labels: Labels, kind: str) -> Iterator[str]:
-    for sort in labels[kind]:
+    for sort in sorts_of(labels, kind):
         yield from sort.values
 
 

@@ -1,0 +1,113 @@
+"""Histograms of magnitudes, in LLVM's language: bins from exponents, counts in the stack's memory.
+
+`limpid/ops/plain/magnitudes.py` says what the bins are. All lanes find their bins at once, and then
+each counts by itself. Neighbours count in tables of their own, so that none has to wait for what
+the one before has written.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from limpid.compiler.emission.casts import select
+from limpid.compiler.emission.code import Code
+from limpid.compiler.emission.reductions import MAGNITUDES, Fold, Running
+from limpid.compiler.emission.reductions import registers as folded
+from limpid.compiler.program.values import Value
+from limpid.ops.plain.magnitudes import BINS, LOWEST, NAN, SIDE, ZERO
+
+TABLES = 4
+NOTHING = BINS  # where lanes that are not there count
+ROOM = 80  # counts of a table, with some that fill up its last line of memory
+COUNT, TOTAL = np.dtype(np.int32), np.dtype(np.int64)
+TOGETHER = 8  # totals that are written at once
+
+
+class Table:
+    """The counts of a value's bins."""
+
+    def __init__(self, value: Value):
+        self.value = value
+        self.kind = value.operands[0].dtype
+        self.bits = np.dtype(f"i{self.kind.itemsize}")
+        self.digits = 23 if self.kind == np.float32 else 52  # of the significand
+        self.adds = "slots" in value.params
+
+    def begin(self, code: Code) -> list[str]:
+        """Tables with nothing in them; where they are."""
+        slot = code.slot(f"[{TABLES * ROOM} x i32], align 64")
+        for n in range(0, TABLES * ROOM, 16):
+            place = code.make(f"getelementptr i32, ptr {slot}, i64 {n}")
+            code.add(f"store <16 x i32> zeroinitializer, ptr {place}, align 64")
+        return [slot]
+
+    def count(self, code: Code, slots: list[str], x: str, mask: str | None) -> None:
+        """Count the lanes."""
+        bins = self._bins(code, x)
+        if mask is not None:
+            bins = select(code, COUNT, mask, bins, code.constant(COUNT, NOTHING))
+        for lane in range(code.width):
+            found = code.make(f"extractelement {code.type_of(COUNT)} {bins}, i32 {lane}")
+            wide = code.make(f"zext i32 {found} to i64")
+            first = lane % TABLES * ROOM
+            table = code.make(f"getelementptr i32, ptr {slots[0]}, i64 {first}")
+            place = code.make(f"getelementptr i32, ptr {table}, i64 {wide}")
+            before = code.make(f"load i32, ptr {place}")
+            code.add(f"store i32 {code.make(f'add i32 {before}, 1')}, ptr {place}")
+
+    def write(self, code: Code, slots: list[str], pointer: str) -> None:
+        """The totals of all tables; added to what is there if this is one chunk of a slot."""
+        few, many = f"<{TOGETHER} x i32>", f"<{TOGETHER} x i64>"
+        for n in range(0, BINS, TOGETHER):
+            total = ""
+            for table in range(TABLES):
+                place = code.make(f"getelementptr i32, ptr {slots[0]}, i64 {table * ROOM + n}")
+                counts = code.make(f"load {few}, ptr {place}, align 4")
+                total = code.make(f"add {few} {total}, {counts}") if total else counts
+            total = code.make(f"zext {few} {total} to {many}")
+            place = code.make(f"getelementptr i64, ptr {pointer}, i64 {n}")
+            if self.adds:
+                before = code.make(f"load {many}, ptr {place}, align 8")
+                total = code.make(f"add {many} {total}, {before}")
+            code.add(f"store {many} {total}, ptr {place}, align 8")
+
+    def _bins(self, code: Code, x: str) -> str:
+        """The bin of each lane."""
+        kind, bits = code.type_of(self.kind), code.type_of(self.bits)
+        raw = code.make(f"bitcast {kind} {x} to {bits}")
+        place = self._place(code, raw)
+        count = code.type_of(COUNT)
+        above = code.make(f"add {count} {place}, {code.constant(COUNT, ZERO + 1)}")
+        below = code.make(f"sub {count} {code.constant(COUNT, ZERO - 1)}, {place}")
+        negative = code.make(f"icmp slt {bits} {raw}, zeroinitializer")
+        found = select(code, COUNT, negative, below, above)
+        is_zero = code.make(f"fcmp oeq {kind} {x}, zeroinitializer")
+        found = select(code, COUNT, is_zero, code.constant(COUNT, ZERO), found)
+        is_nan = code.make(f"fcmp uno {kind} {x}, {x}")
+        return select(code, COUNT, is_nan, code.constant(COUNT, NAN), found)
+
+    def _place(self, code: Code, raw: str) -> str:
+        """Which power of 4: 0 below the lowest, SIDE from the highest on."""
+        bits, size = code.type_of(self.bits), self.kind.itemsize * 8
+        most = (1 << size - 1 - self.digits) - 1  # what an exponent can be, with its bias
+        start = most // 2 + 2 * LOWEST - 2  # one bin is a factor of 4; bin 0 is before the lowest
+
+        def constant(number: int) -> str:
+            return code.constant(self.bits, number)
+
+        shifted = code.make(f"lshr {bits} {raw}, {constant(self.digits)}")
+        exponent = code.make(f"and {bits} {shifted}, {constant(most)}")
+        steps = code.make(f"sub {bits} {exponent}, {constant(start)}")
+        place = code.make(f"ashr {bits} {steps}, {constant(1)}")
+        if size > 32:
+            place = code.make(f"trunc {bits} {place} to {code.type_of(COUNT)}")
+        for comparison, end in (("sgt", 0), ("slt", SIDE)):
+            count, limit = code.type_of(COUNT), code.constant(COUNT, end)
+            inside = code.make(f"icmp {comparison} {count} {place}, {limit}")
+            place = select(code, COUNT, inside, place, limit)
+        return place
+
+
+def registers(value: Value) -> Fold | Running | Table:
+    """What a reduction keeps, in registers or in memory."""
+    return Table(value) if value.params["function"] == MAGNITUDES else folded(value)
