@@ -218,6 +218,27 @@ def test_flow_of_every_form_of_history() -> None:
         assert diagnosis.gradient_flow(history).to_dict() == expected
 
 
+def test_flow_of_a_saved_history(tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in watched()))
+    expected = diagnosis.gradient_flow(watched()).to_dict()
+    assert diagnosis.gradient_flow(path).to_dict() == expected
+    path.write_text('{"step": 1, "values": {"grad:a.w": {"norm": "inf"}}}\n')
+    assert diagnosis.gradient_flow(path).data["norms"].tolist() == [[np.inf]]
+    path.write_text("{broken")
+    with pytest.raises(errors.RunError, match="is not the history of a watch"):
+        diagnosis.gradient_flow(path)
+
+
+def test_other_names_are_left_out() -> None:
+    """A watch also looks at outputs, parameters and updates."""
+    others = {"fc": {"norm": 1.0}, "state:fc.w": {"norm": 2.0}, "update:fc.w": {"norm": 3.0}}
+    seen = {1: {**others, "grad:fc.w": {"norm": 4.0}}}
+    assert diagnosis.gradient_flow(seen).data["norms"].tolist() == [[4.0]]
+    with pytest.raises(errors.ArgumentError, match="no norms of gradients"):
+        diagnosis.gradient_flow({1: others})
+
+
 def test_flow_of_numbers_that_went_wrong() -> None:
     history = {
         1: {"grad:a.weight": {"norm": 1.0}, "grad:b.weight": {"norm": 0.0}},
@@ -281,7 +302,13 @@ def test_flow_of_a_run(run: Path) -> None:
         (watched(), {"by": "colour"}, errors.ArgumentError, "'layer' or 'parameter'"),
         (watched(), {"kind": "ridge"}, errors.ArgumentError, "no histograms.*it has norm"),
         ({1: {"grad:a": {"mean": 1.0}}}, {}, errors.ArgumentError, "no norms of gradients.*mean"),
-        ({1: {"grad:a": {"histogram": [1, 2]}}}, {"kind": "ridge"}, errors.OperandError, "grad|a:"),
+        ({1: {"grad:a": {"norm": "much"}}}, {}, errors.OperandError, "a number, not 'much'"),
+        (
+            {1: {"grad:a": {"histogram": [1, 2]}}},
+            {"kind": "ridge"},
+            errors.OperandError,
+            "a: a histogram is",
+        ),
     ],
 )
 def test_impossible_flows(history: Any, options: Any, error: Any, message: str) -> None:
@@ -605,6 +632,15 @@ def test_filters_of_many_shapes(layer: nn.Module) -> None:
     assert picture.data["filters"].size == next(layer.parameters()).size
 
 
+def test_what_is_no_filter_is_passed_over() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            self.places = limpid.Parameter(np.zeros((1, 9, 4), np.float32))
+            self.conv = nn.Conv2d(1, 2, 3)
+
+    assert diagnosis.filters(Net()).data["layer"] == "conv"
+
+
 def test_filters_that_are_not_finite() -> None:
     layer = nn.Conv2d(1, 2, 3)
     limpid.assign(layer.weight, np.full((2, 1, 3, 3), np.nan, np.float32))
@@ -781,3 +817,35 @@ def test_the_report_of_what_is_left_of_a_run(run: Path, tmp_path: Path) -> None:
     assert "No epoch has ended yet" in diagnosis.report_page(tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1, "train_loss": NaN, "test_loss": null}\n')
     assert "the history has no norms" in diagnosis.report_page(tmp_path)
+
+
+def test_the_report_of_updates_and_activations(tmp_path: Path) -> None:
+    def line(epoch: int) -> dict[str, Any]:
+        return {
+            "epoch": epoch, "train_loss": 1.0, "test_loss": 2.0,
+            "gradient_norms": {"fc.w": 1.0}, "weight_norms": {"fc.w": 4.0, "fc.b": 3.0},
+            "update_norms": {"fc.w": 0.03, "fc.b": 0.04}, "activation_norms": {"fc": 7.0, "": 1.0},
+        }  # fmt: skip
+
+    lines = [line(1), line(2)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    page = diagnosis.report_page(tmp_path)
+    assert page.count("<svg ") == 5  # loss, gradients, weights, updates, activations
+    from limpid.diagnosis.pictures.flow import ratio_map
+    from limpid.diagnosis.pictures.history import read_history
+
+    found = ratio_map(read_history(tmp_path), "Updates", "ratio").data
+    assert found["layers"] == ["fc"]
+    np.testing.assert_allclose(found["norms"], [[0.01, 0.01]])
+
+
+def test_pictures_are_imported_when_they_are_used() -> None:
+    code = """if True:
+        import sys, limpid, limpid.diagnosis
+        assert not [m for m in sys.modules if m.startswith("limpid.diagnosis.pictures")]
+        assert limpid.diagnosis.gradient_flow and "matplotlib" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'draw_all'"):
+        _ = limpid.diagnosis.draw_all
+    assert all(hasattr(diagnosis, name) for name in diagnosis.__all__)

@@ -69,9 +69,10 @@ def _find(model: Any, layer: str | None, shape: Any) -> tuple[str, Array]:
             names = dict.fromkeys(n.rpartition(".")[0] for n in weights)
             raise no_such_layer(names, layer, "filters")
         weights = within
-    for name, w in weights.items():
-        if w.ndim >= 3 and w.size:
-            return name.rpartition(".")[0], _in_space(w)
+    in_space = {n: w for n, w in weights.items() if w.ndim >= 3 and w.size}
+    usual = [name for name in in_space if name.rpartition(".")[2] == "weight"]
+    for name in (*usual, *in_space):
+        return name.rpartition(".")[0], _in_space(in_space[name])
     for name, w in weights.items():
         if w.ndim == 2 and w.size:
             found = find_image_shape(w.shape[1], shape)

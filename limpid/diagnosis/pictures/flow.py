@@ -6,12 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from limpid.diagnosis.pictures.history import GRADIENT, History, grouped, read_history
+from limpid.diagnosis.pictures.history import (
+    GRADIENT,
+    STATE,
+    UPDATE,
+    History,
+    grouped,
+    read_history,
+)
 from limpid.diagnosis.pictures.logmap import LogMap, paint_map, thin_out
 from limpid.diagnosis.pictures.picture import Picture
 from limpid.diagnosis.pictures.ridges import ridges
-from limpid.errors import ArgumentError
+from limpid.errors import ArgumentError, OperandError
 
+WORDS = {GRADIENT: "gradients", STATE: "weights", UPDATE: "updates", "": "what modules return"}
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -43,19 +51,44 @@ def gradient_flow(history: Any, *, kind: str = "heat", by: str = "layer") -> Pic
 
 
 def norm_map(history: History, kind: str, by: str, title: str, label: str) -> Picture:
-    """The map of the norms of gradients or of weights."""
+    """The map of the norms of a kind: of gradients, of weights, of what modules return ("")."""
+    series = _norms(history, kind)
+    layers = grouped(series, by) if kind else {name: [name] for name in series}
+    found = {name: _together([series[n] for n in names]) for name, names in layers.items()}
+    return _map(history, found, title, label)
+
+
+def ratio_map(history: History, title: str, label: str) -> Picture:
+    """The map of ‖Δw‖/‖w‖ by layer, of updates to weights."""
+    updates, weights = (_norms(history, kind) for kind in (UPDATE, STATE))
+    found = {}
+    for layer, names in grouped([n for n in updates if n in weights], "layer").items():
+        pairs = [_together([series[n] for n in names]) for series in (updates, weights)]
+        (update, moved), (weight, known) = pairs
+        with np.errstate(all="ignore"):
+            ratio = np.where(update == 0, 0.0, update / weight)
+        found[layer] = ratio, moved & known
+    return _map(history, found, title, label)
+
+
+def _norms(history: History, kind: str) -> dict[str, list[Any]]:
     series = history.series("norm", kind)
     if history.steps and not series:
         there = ", ".join(history.statistics()) or "nothing"
         raise ArgumentError(
-            f"the history has no norms of {'gradients' if kind == GRADIENT else 'weights'}; "
-            f"it has {there}\nremedy: limpid.watch(…, stats=('norm',))"
+            f"the history has no norms of {WORDS[kind]}; it has {there}"
+            "\nremedy: limpid.watch(…, stats=('norm',))"
         )
-    layers = grouped(series, by)
-    pairs = [_together([series[n] for n in names]) for names in layers.values()]
+    return series
+
+
+def _map(
+    history: History, layers: dict[str, tuple[Array, Array]], title: str, label: str
+) -> Picture:
+    """The picture of numbers by layer and time, each with where it was taken."""
     shape = len(layers), len(history.steps)
-    norms = np.array([norms for norms, _ in pairs], np.float64).reshape(shape)
-    taken = np.array([taken for _, taken in pairs], np.bool_).reshape(shape)
+    norms = np.array([norms for norms, _ in layers.values()], np.float64).reshape(shape)
+    taken = np.array([taken for _, taken in layers.values()], np.bool_).reshape(shape)
     steps, names = list(history.steps), list(layers)
     shown = LogMap(*thin_out(steps, norms, taken), names, history.unit, label)
     data = {"steps": steps, "unit": history.unit, "layers": names, "norms": norms, "taken": taken}
@@ -70,7 +103,7 @@ def norm_map(history: History, kind: str, by: str, title: str, label: str) -> Pi
 def _together(series: list[list[Any]]) -> tuple[Array, Array]:
     """√Σ norm² of several parameters, NaN where none was taken; and where one was."""
     taken = np.array([[x is not None for x in line] for line in series])
-    norms = np.array([[0.0 if x is None else float(x) for x in line] for line in series])
+    norms = np.array([[0.0 if x is None else _number(x) for x in line] for line in series])
     with np.errstate(all="ignore"):
         largest = norms.max(axis=0)
         scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
@@ -78,3 +111,10 @@ def _together(series: list[list[Any]]) -> tuple[Array, Array]:
     known = np.asarray(taken.any(axis=0))
     total[~known] = np.nan
     return total, known
+
+
+def _number(given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise OperandError(f"a norm in a history is a number, not {given!r:.40}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -12,7 +13,13 @@ from limpid.errors import ArgumentError, OperandError, RunError
 from limpid.training.folder import METRICS, RunFolder
 from limpid.training.runs import Result
 
-GRADIENT, STATE = "grad:", "state:"  # what a name begins with, as in probes
+GRADIENT, STATE, UPDATE = "grad:", "state:", "update:"  # what a name begins with, as in probes
+_COLUMNS = {  # of metrics.jsonl
+    "gradient_norms": GRADIENT,
+    "weight_norms": STATE,
+    "update_norms": UPDATE,
+    "activation_norms": "",
+}
 _FORMAT = "[{'step': 10, 'values': {'grad:fc1.weight': {'norm': 0.5}}}, …]"
 
 Values = dict[str, dict[str, Any]]  # name → statistic → value
@@ -47,24 +54,25 @@ class History:
 
 
 def _kind(name: str) -> str:
-    return next(
-        (kind for kind in (GRADIENT, STATE, "new:", "update:") if name.startswith(kind)), ""
-    )
+    return next((kind for kind in (GRADIENT, STATE, UPDATE, "new:") if name.startswith(kind)), "")
 
 
 def read_history(source: Any) -> History:
     """The history that something has.
 
     source  a watch, or anything else with a `history`; {step: {name: {statistic: value}}}, or a
-            list of {"step": …, "values": …}; a run folder or the result of a training run, whose
-            metrics are per epoch; the lines of these
+            list of {"step": …, "values": …}, or a file of such lines; a run folder or the result of
+            a training run, whose metrics are per epoch; the lines of these
 
     Raises OperandError for anything else, RunError for a folder without metrics.
     """
     if isinstance(source, Result):
         return _of_metrics(source.metrics)
     if isinstance(source, str | PathLike):
-        source = RunFolder(_folder(Path(source)))
+        path = Path(source)
+        if path.is_file() and path.name != METRICS:
+            return read_history(_lines(path))
+        source = RunFolder(_folder(path))
     if isinstance(source, RunFolder):
         return _of_metrics(source.read_metrics())
     history = getattr(source, "history", source)
@@ -78,6 +86,14 @@ def read_history(source: Any) -> History:
     if any("epoch" in line for line in history):
         return _of_metrics(history)
     return _of_pairs(_pair(line) for line in history)
+
+
+def _lines(path: Path) -> list[Any]:
+    """The lines of JSON that a watch saved."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is not the history of a watch: {error}") from None
 
 
 def _folder(path: Path) -> Path:
@@ -119,9 +135,13 @@ def _of_metrics(lines: Sequence[Mapping[str, Any]]) -> History:
     for line in lines:
         if "epoch" not in line:
             raise OperandError("a line of metrics without an epoch")
-        norms = {f"{GRADIENT}{n}": x for n, x in line.get("gradient_norms", {}).items()}
-        norms |= {f"{STATE}{n}": x for n, x in line.get("weight_norms", {}).items()}
-        kept.append({name: {"norm": x} for name, x in norms.items()})
+        kept.append(
+            {
+                f"{kind}{name}": {"norm": x}
+                for key, kind in _COLUMNS.items()
+                for name, x in line.get(key, {}).items()
+            }
+        )
     return History(tuple(line["epoch"] for line in lines), tuple(kept), "epoch")
 
 

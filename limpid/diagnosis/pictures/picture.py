@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from io import StringIO
@@ -21,7 +21,7 @@ from limpid.errors import ArgumentError, MissingLibraryError
 Rows = Iterable[Sequence[Any]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """A picture made from plain data.
 
@@ -34,6 +34,8 @@ class Picture:
 
     >>> from limpid import diagnosis, nn
     >>> picture = diagnosis.filters(nn.Conv2d(1, 4, 3))
+    >>> picture
+    <picture: Filters of Conv2d: 4 of 3×3>
     >>> picture.data["filters"].shape
     (4, 1, 3, 3)
     >>> picture.csv().splitlines()[0]
@@ -42,10 +44,10 @@ class Picture:
 
     title: str
     data: Mapping[str, Any]
-    columns: tuple[str, ...] = field(repr=False)
-    rows: Callable[[], Rows] = field(repr=False)
-    paint: Callable[[Any], None] = field(repr=False)
-    size: tuple[float, float] = field(repr=False)
+    columns: tuple[str, ...]
+    rows: Callable[[], Rows]
+    paint: Callable[[Any], None]
+    size: tuple[float, float]
 
     @cached_property
     def figure(self) -> Any:
@@ -90,6 +92,9 @@ class Picture:
             raise ArgumentError(f"{path}: the name must end in {', '.join(writers)}")
         path.write_bytes(write())
         return path
+
+    def __repr__(self) -> str:
+        return f"<picture: {self.title}>"
 
     def _repr_svg_(self) -> str | None:
         try:

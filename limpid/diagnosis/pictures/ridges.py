@@ -192,8 +192,8 @@ def _paint_ridges(axes: Any, ridge: Ridge, low: int, high: int) -> None:
         base = float(len(chosen) - 1 - k)
         top = base + OVERLAP * line / highest
         outline = np.concatenate([[base], top, [base]])
-        axes.fill([x[0] - 0.7, *x, x[-1] + 0.7], outline, facecolor=colour, edgecolor=PAPER, linewidth=0.6,
-                  zorder=k)  # fmt: skip
+        across = [x[0] - 0.7, *x, x[-1] + 0.7]
+        axes.fill(across, outline, facecolor=colour, edgecolor=PAPER, linewidth=0.6, zorder=k)
     axes.margins(x=0.02)
     marks = dict.fromkeys([0, len(chosen) // 2, len(chosen) - 1])
     axes.set_yticks(

@@ -199,7 +199,10 @@ def _chosen(leaves: dict[str, Parameter], wrt: Any) -> dict[str, Parameter]:
         wanted = {name for one in given for name in _names_of(one, leaves)}
     found = {name: p for name, p in leaves.items() if name in wanted}
     if not found:
-        raise ArgumentError("the loss depends on no parameter, so there is nothing to move")
+        raise ArgumentError(
+            "the loss depends on no parameter, so there is nothing to move"
+            "\nremedy: compute it with gradients; give a compiled step itself, not a call of it"
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.diagnosis.pictures.filters import filters
-from limpid.diagnosis.pictures.flow import norm_map
+from limpid.diagnosis.pictures.flow import norm_map, ratio_map
 from limpid.diagnosis.pictures.history import GRADIENT, STATE, read_history
 from limpid.diagnosis.pictures.picture import Picture
 from limpid.diagnosis.pictures.report.curves import curves
@@ -105,7 +105,8 @@ class _Report:
         else:
             yield '<div class="side">'
             for kind in ("loss", "accuracy"):
-                yield _figure(self._curve(kind))
+                if any(name.endswith(f"_{kind}") for line in self.metrics for name in line):
+                    yield _figure(self._curve(kind))
             yield "</div>"
             for shown in self._maps():
                 yield _figure(shown)
@@ -143,6 +144,20 @@ class _Report:
             "The norm of each layer's parameters. A row that keeps its colour over all epochs "
             "learns little, one that brightens without end may need weight decay.",
         )
+
+        columns = {key for line in self.metrics for key in line}
+        if "update_norms" in columns:
+            yield Shown(
+                lambda: ratio_map(history, "Updates", "‖Δw‖ / ‖w‖"),
+                "By how much the last step of an epoch changed each layer, as a share of its "
+                "weights. About 0.001 is usual; far above, learning is restless, far below it "
+                "hardly goes on.",
+            )
+        if "activation_norms" in columns:
+            yield Shown(
+                lambda: norm_map(history, "", "layer", "Activations", "norm of the output"),
+                "The norm of what each module returns, for the last batch of an epoch.",
+            )
 
     def _filters(self) -> Iterator[str]:
         yield "<h2>First layer</h2>"
