@@ -239,6 +239,12 @@ def test_other_names_are_left_out() -> None:
         diagnosis.gradient_flow({1: others})
 
 
+def test_layers_stay_in_order() -> None:
+    """Also those that come later, such as a layer that is trained only from some step on."""
+    late = {1: {"grad:a.w": 1.0, "grad:c.w": 1.0}, 2: {f"grad:{n}.w": 1.0 for n in "abc"}}
+    assert diagnosis.gradient_flow(late).data["layers"] == ["a", "b", "c"]
+
+
 def test_flow_of_numbers_that_went_wrong() -> None:
     history = {
         1: {"grad:a.weight": {"norm": 1.0}, "grad:b.weight": {"norm": 0.0}},

@@ -36,8 +36,8 @@ class History:
     def series(self, statistic: str, kind: str) -> dict[str, list[Any]]:
         """By name, the statistic at each step; None where it was not taken.
 
-        Names are those of a kind, "grad:" or "state:", in the order in which they came up. Where
-        no name tells a kind, all are meant.
+        Names are those of a kind, such as "grad:", in the order of the step that has most of them.
+        Where no name tells a kind, all are meant.
         """
         found: dict[str, list[Any]] = {}
         tells = any(_kind(name) for values in self.values for name in values)
@@ -46,7 +46,9 @@ class History:
                 if (not tells or _kind(name) == kind) and statistic in statistics:
                     series = found.setdefault(name.removeprefix(kind), [None] * len(self.steps))
                     series[place] = statistics[statistic]
-        return found
+        fullest = max(self.values, key=len, default={})
+        first = [name.removeprefix(kind) for name in fullest]
+        return {name: found[name] for name in dict.fromkeys((*first, *found)) if name in found}
 
     def statistics(self) -> list[str]:
         """The statistics that there are."""
