@@ -19,6 +19,7 @@ import limpid
 from limpid import diagnosis, errors, nn, optim
 from limpid.diagnosis.pictures import canvas
 from limpid.nn import functional
+from limpid.ops.plain.magnitudes import magnitudes
 
 X = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
 Y = np.array([0, 1, 2, 0, 1, 2])
@@ -338,9 +339,8 @@ def test_ridges_keep_counts() -> None:
 
 
 def test_ridges_of_a_watch() -> None:
-    """Counts over orders of magnitude: 31 is the bin of zero, 53 that of 1 to 4, 63 that of NaN."""
-    counts = np.zeros(64, np.uint16)
-    counts[[31, 53, 62 - 53, 63]] = 5, 6, 7, 1
+    """Counts over orders of magnitude, signs apart; drawn by magnitude alone."""
+    counts = magnitudes(np.array([0.0] * 5 + [2.0] * 6 + [-2.0] * 7 + [np.nan]))
     seen = {s: {"grad:fc.weight": {"histogram": counts}, "fc": {"norm": 1.0}} for s in (1, 2)}
     picture = diagnosis.gradient_flow(seen, kind="ridge")
     layer = picture.data["layers"]["fc"]

@@ -13,9 +13,9 @@ from limpid.diagnosis.pictures.canvas import AMOUNT, ORANGE, PAPER, clear, colou
 from limpid.diagnosis.pictures.history import GRADIENT, History, grouped
 from limpid.diagnosis.pictures.picture import Picture
 from limpid.errors import ArgumentError, OperandError
+from limpid.ops.plain.magnitudes import BINS, NAN, ZERO, bin_edges
 
 Array = np.ndarray[Any, np.dtype[Any]]
-WATCHED = 64  # counts of a watch
 RIDGES, PANELS, ACROSS = 14, 12, 3
 OVERLAP = 2.2  # how many distances between ridges the highest one reaches up
 
@@ -31,12 +31,11 @@ class Ridge:
 
     def without_signs(self) -> Ridge:
         """A watch's histograms by magnitude alone, zero first; others as they are."""
-        if not _same(self.edges, magnitude_edges()):
+        if not _same(self.edges, bin_edges()):
             return self
-        half = WATCHED // 2
-        counts = self.counts[:, half - 1 :].copy()
-        counts[:, 1:] += self.counts[:, : half - 1][:, ::-1]
-        return replace(self, counts=counts, edges=self.edges[half - 1 :])
+        counts = self.counts[:, ZERO:].copy()
+        counts[:, 1:] += self.counts[:, :ZERO][:, ::-1]
+        return replace(self, counts=counts, edges=self.edges[ZERO:])
 
     def used(self) -> tuple[int, int]:
         """The first and the last bin in which there ever was anything."""
@@ -92,9 +91,9 @@ def read_histogram(given: Any, name: str) -> tuple[Array, Array, float]:
     if isinstance(given, Mapping):
         given = given.get("counts"), given.get("edges")
     try:
-        if len(given) == WATCHED:
+        if len(given) == BINS:
             counts = np.asarray(given, np.float64)
-            return counts[:-1], magnitude_edges(), float(counts[-1])
+            return counts[:NAN], bin_edges(), float(counts[NAN])
         counts, edges = (np.asarray(x, np.float64) for x in given)
         fits = counts.ndim == 1 and edges.shape == (len(counts) + 1,) and len(counts) > 0
     except (TypeError, ValueError):
@@ -102,19 +101,9 @@ def read_histogram(given: Any, name: str) -> tuple[Array, Array, float]:
     if not fits:
         raise OperandError(
             f"{name}: a histogram is {{'counts': n numbers, 'edges': n + 1 numbers}}, or the "
-            f"{WATCHED} counts of a watch"
+            f"{BINS} counts of a watch"
         )
     return counts, edges, 0.0
-
-
-def magnitude_edges() -> Array:
-    """The edges of a watch's bins: powers of 4 of both signs, 0 by itself; the last one is of NaN.
-
-    >>> [float(edge) for edge in magnitude_edges()[[0, 1, 31, 32, 53, 63]]]
-    [-inf, -262144.0, 0.0, 0.0, 1.0, inf]
-    """
-    powers = 4.0 ** np.arange(-20, 10)
-    return np.concatenate([[-np.inf], -powers[::-1], [0.0, 0.0], powers, [np.inf]])
 
 
 def _same(one: Array, other: Array) -> bool:
