@@ -61,7 +61,7 @@ class Returns:
 
 @contextmanager
 def returns_noted() -> Iterator[Returns]:
-    """What modules return inside is noted."""
+    """What modules return inside is noted here, and by nobody else who watches them."""
     state = context.state
     before, state.trail = state.trail, Returns()
     try:

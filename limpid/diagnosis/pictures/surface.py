@@ -9,7 +9,7 @@ import numpy as np
 
 from limpid.compiler.steps.preparation import prepare
 from limpid.compiler.steps.step import BoundStep, Step
-from limpid.diagnosis.pictures.passes import gradients_of, scalar
+from limpid.diagnosis.pictures.passes import gradients_of, returns_noted, scalar
 from limpid.differentiation.reverse import reverse
 from limpid.differentiation.rules import RuleRecorder
 from limpid.errors import ArgumentError, FreedError, OperandError
@@ -54,7 +54,7 @@ class FunctionSurface:
 
     def __init__(self, loss: Callable[..., Any], args: tuple[Any, ...], wrt: Any) -> None:
         self._loss, self._args = loss, args
-        with writes_undone(), enable_grad(), np.errstate(all="ignore"):
+        with returns_noted(), writes_undone(), enable_grad(), np.errstate(all="ignore"):
             value = scalar(loss(*args), "the function")
             leaves = _leaves(reachable([value.node])) if value.node is not None else {}
             named = _chosen(leaves, wrt)
@@ -75,7 +75,7 @@ class FunctionSurface:
 
     def value(self, point: Sequence[Array]) -> float:
         """The loss at another point."""
-        with writes_undone(), no_grad(), np.errstate(all="ignore"):
+        with returns_noted(), writes_undone(), no_grad(), np.errstate(all="ignore"):
             for storage, array in zip(self._storages, point, strict=True):
                 storage.write(array)
             return float(scalar(self._loss(*self._args), "the function").item())
