@@ -18,6 +18,7 @@ import pytest
 import limpid
 from limpid import diagnosis, errors, nn, optim
 from limpid.diagnosis.pictures import canvas
+from limpid.graph.context import context
 from limpid.nn import functional
 from limpid.ops.plain.magnitudes import magnitudes
 
@@ -855,3 +856,24 @@ def test_pictures_are_imported_when_they_are_used() -> None:
     with pytest.raises(AttributeError, match="no attribute 'draw_all'"):
         _ = limpid.diagnosis.draw_all
     assert all(hasattr(diagnosis, name) for name in diagnosis.__all__)
+
+
+def test_who_watches_modules_sees_nothing_of_it() -> None:
+    seen: list[str] = []
+
+    class Watching:
+        def note_result(self, module: Any, scope: str, value: Any) -> None:
+            seen.append(scope)
+
+    model, state = perceptron(), context.state
+    state.trail, before = Watching(), state.trail
+    try:
+        diagnosis.landscape(loss_of(model), points=3)
+        diagnosis.histograms(model, X)
+        diagnosis.saliency(model, X, smooth=1)
+        diagnosis.activation_maps(Pictured(), IMAGES)
+        assert not seen
+        model(X)
+        assert seen
+    finally:
+        state.trail = before

@@ -32,7 +32,7 @@ def without_trace(model: Any, evaluating: bool) -> Iterator[None]:
     try:
         if evaluating and modules:
             model.eval()
-        with writes_undone(), enable_grad(), np.errstate(all="ignore"):
+        with returns_noted(), writes_undone(), enable_grad(), np.errstate(all="ignore"):
             yield
     finally:
         for module in training:
