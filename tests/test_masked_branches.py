@@ -59,6 +59,13 @@ FAULTS: dict[str, tuple[Function, str]] = {
     ),
     "a slice": (lambda x: where(x[1:] > 0, limpid.log(x[1:]), 0.0), "log"),
     "missing numbers": (lambda x: where(limpid.isnan(x), 0.0, limpid.square(x)), "square"),
+    "a choice within a choice": (
+        lambda x: where(x > 0, where(x < 9, limpid.log(x), x), 0.0), "log",
+    ),
+    "an entropy": (
+        lambda x: (lambda p: where(p > 0, p * limpid.log(p), 0.0))(limpid.softmax(x)), "log",
+    ),
+    "a decay": (lambda x: where(x > -20, limpid.exp(-x), 0.0), "exp"),
     "a mask of several": (
         lambda x: where((x > 0) & (x < 9), limpid.log(x), 0.0), "log",
     ),
@@ -225,6 +232,16 @@ def test_a_value_outside_its_domain_that_harms_nothing_yet() -> None:
     with np.errstate(all="ignore"):
         (found,) = masked_branches(where(x > 0, limpid.log(x), 0.0))
     assert (found.outside, found.poisoned, found.happens) == (1, 0, False)
+
+
+def test_of_two_choices_the_one_that_discards_is_named() -> None:
+    x = limpid.tensor([0.0, 0.3, 0.7], requires_grad=True)
+    with np.errstate(all="ignore"):
+        inner = limpid.where(x < 0.5, limpid.log(x), x)
+        outer = limpid.where(x > 0, inner, 0.0)
+        (found,) = masked_branches(outer)
+    assert found.line == "outer = limpid.where(x > 0, inner, 0.0)"
+    assert found.example == "at x = 0 the local derivative is inf"
 
 
 def test_warnings_point_at_the_line() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from limpid.differentiation.kinds import CONSTANT, Local
@@ -47,15 +47,20 @@ class Ways:
             and x.outputs[node.indices[i]].dtype.kind == "float"
         ]
 
-    def choices_after(self, node: Node) -> list[Node]:
-        """The first choices that the values of a node come to."""
+    def choices_after(self, node: Node, discards: Callable[[Node, int], bool]) -> list[Node]:
+        """The first choices that the values of a node come to and that discard some of them.
+
+        discards  whether a choice does, of what comes as this operand
+        """
         found, seen, stack = [], {node}, [node]
         while stack:
-            for reader in self.readers.get(stack.pop(), ()):
+            at = stack.pop()
+            for reader in self.readers.get(at, ()):
                 if reader in seen:
                     continue
                 seen.add(reader)
-                if reader in self.choosing:
+                taken = [i for i in self.choosing.get(reader, ()) if reader.inputs[i] is at]
+                if any(discards(reader, i) for i in taken):
                     found.append(reader)
                 else:
                     stack.append(reader)

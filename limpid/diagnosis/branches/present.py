@@ -41,6 +41,7 @@ class _Guess(Absence):
     def __init__(self, ends: list[tuple[Node | None, int]], ways: Ways) -> None:
         super().__init__(ends, recording=False)
         self.ways = ways
+        self.own: dict[tuple[Node, int], Array] = {}  # what a choice itself leaves out
 
     def is_strong(self, node: Node) -> bool:
         """Plain choices count, too."""
@@ -82,8 +83,20 @@ def _at(
     else:
         hazard = looked.mixed(wanted, assumed, known)
     if hazard is not None:
-        for choice in ways.choices_after(node):
-            yield Hazard(node, choice, *hazard)
+        wrong, counts = hazard
+
+        def discards_them(choice: Node, i: int) -> bool:
+            left_out = guess.own[choice, i]
+            alike = wrong is not None and left_out.shape == wrong.shape
+            return bool((left_out & wrong).any() if alike else left_out.any())
+
+        def discards(choice: Node, i: int) -> bool:
+            return bool(guess.own[choice, i].any())
+
+        # elements may have changed places on the way
+        after = ways.choices_after(node, discards_them) or ways.choices_after(node, discards)
+        for choice in after:
+            yield Hazard(node, choice, *counts)
 
 
 def _follow(
@@ -95,10 +108,14 @@ def _follow(
         strong = absence.is_strong(node)
         mark = crossing.left_out(i) if strong else crossing.read_by(i)
         absence.note(node.inputs[i], node.indices[i], mark)
+        if isinstance(absence, _Guess) and i in absence.ways.choosing.get(node, ()):
+            local = node.op.derivative(i).rule(y, *operands, **node.params)  # type: ignore[attr-defined]  # a primitive
+            absence.own[node, i] = ~np.broadcast_to(local, node.outputs[0].shape)
     return crossing
 
 
 Counts = tuple[str, int, int, int]  # an example; elements left out, outside, poisoned
+Found = tuple[Array | None, Counts]  # where, if that is elements of the node's output
 
 
 @dataclass
@@ -112,7 +129,7 @@ class _Look:
     mark: Array
     spared: Array | None  # absent by safe choices, so that nothing passes
 
-    def elementwise(self, wanted: list[int]) -> Counts | None:
+    def elementwise(self, wanted: list[int]) -> Found | None:
         """By the declared domain and the local derivatives, element by element."""
         op: Any = self.node.op
         shape = self.node.outputs[0].shape
@@ -140,7 +157,7 @@ class _Look:
         wrong = bad if bad.any() else outside
         first = np.unravel_index(int(np.argmax(wrong)), shape)
         example = self._told(first, shape, local)
-        return example, int(absent.sum()), int(outside.sum()), int(bad.sum())
+        return wrong, (example, int(absent.sum()), int(outside.sum()), int(bad.sum()))
 
     def _made_from_numbers(self) -> Any:
         """Where no operand that was made on the way is infinite or NaN: there it begins."""
@@ -154,7 +171,7 @@ class _Look:
         """Whether an operand is computed, or learnt: if it is not finite, it began elsewhere."""
         return x in self.ways.carrying if isinstance(x, Node) and x.inputs else _is_learnt(x)
 
-    def mixed(self, wanted: list[int], assumed: Crossing, known: Crossing) -> Counts | None:
+    def mixed(self, wanted: list[int], assumed: Crossing, known: Crossing) -> Found | None:
         """By operands of a product that are not finite, where only absent elements read them."""
         poisoned = discarded = 0
         example = ""
@@ -174,9 +191,9 @@ class _Look:
                 discarded += int(np.broadcast_to(absent, value.shape).sum())
                 name = self.node.op.operand_names[min(k, len(self.node.op.operand_names) - 1)]  # type: ignore[attr-defined]  # a primitive
                 example = f"{name} holds {value[wrong][0]:g}, by which the zero is multiplied"
-        return (example, discarded, 0, poisoned) if poisoned else self._nothing()
+        return (None, (example, discarded, 0, poisoned)) if poisoned else self._nothing()
 
-    def _nothing(self) -> Counts | None:
+    def _nothing(self) -> Found | None:
         """By results that are NaN though no operand is: of a softmax of nothing, say."""
         if any(np.isnan(x).any() for x in self.operands if np.asarray(x).dtype.kind == "f"):
             return None
@@ -186,7 +203,7 @@ class _Look:
         wrong = absent & np.isnan(y)
         if not wrong.any():
             return None
-        return "its value is NaN there", int(absent.sum()), 0, int(wrong.sum())
+        return wrong, ("its value is NaN there", int(absent.sum()), 0, int(wrong.sum()))
 
     def _told(self, index: tuple[Any, ...], shape: tuple[int, ...], local: Any) -> str:
         def at(value: Any) -> str:

@@ -27,6 +27,7 @@ AWKWARD = (0, 0.001, 0.1, 0.5, 0.9, 1, 1.5, 2, 3, 5, 10, 100, LARGEST)
 NOT_FINITE = (np.nan, np.inf, -np.inf)
 SOME = 0.2  # of the trials of what may be one of those
 MOST = 200_000  # elements of operands, above which a range is not looked for
+SHOWN, MOST_TIMES = 600, 30  # results that tell a range, and in how many goes
 FEW = 5  # trials are chance
 MOSTLY = 0.6  # of the trials in which the derivative is not finite, so many are left out …
 ALMOST = 0.9
@@ -89,7 +90,7 @@ def _behind(
             continue
         seen.add(node)
         op: Any = node.op
-        if node in ways.choosing or op.strong or not (_is_elementwise(op) or trials.stays(node)):
+        if op.strong or not (_is_elementwise(op) or trials.stays(node)):
             continue
         found = trials.not_finite(node, ways.operands(node), finite)
         if found is not None and (_guards if finite else _answers)(left_out, found[0]):
@@ -277,8 +278,10 @@ class Trials:
     def _shown(self, node: Node, operands: list[Any]) -> Array:
         """Results on arrays of the right shapes: of all sorts of numbers, and of one number."""
         found = []
+        size = max(node.outputs[0].size, 1)
+        times = min(max(SHOWN // size, 2), MOST_TIMES)
         masks = node.op.masks(len(operands))  # type: ignore[attr-defined]  # a primitive
-        for sort in ("any", "any", "one", "least"):
+        for sort in ("one", "least", *["any"] * times):
             arrays = [
                 x if mask and not isinstance(x, Node) else self._array(trials, spec, sort)
                 for x, trials, spec, mask in zip(
