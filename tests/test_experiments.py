@@ -90,8 +90,9 @@ def test_the_sentence_on_depth_follows_from_the_numbers():
         found.results[2 * i + 1]["norms"][0] / found.results[2 * i]["norms"][0] for i in (0, 1)
     )
     assert sigmoid < 1e-3 < tanh < 1
-    assert f"shrinks {1 / sigmoid:.0e} times with sigmoid" in found.sentence
-    assert f"shrinks {1 / tanh:.1f} times with tanh and xavier" in found.sentence
+    assert 1e6 < 1 / sigmoid < 3e6
+    assert "shrinks by a factor of 10⁶ with sigmoid" in found.sentence
+    assert f"shrinks by a factor of {1 / tanh:.2g} with tanh and xavier" in found.sentence
     alone = compare_depths((3,), ["relu"], ["kaiming"], width=4, examples=4)
     assert "One depth" in alone.sentence or "one depth only" in alone.sentence
 

@@ -350,6 +350,14 @@ def test_animations_have_all_moments(small, tmp_path, ending):
 
     with Image.open(small.save(tmp_path / f"warp{ending}")) as image:
         assert image.n_frames == len(small.frames) == 3
+        shown = []
+        for number in range(3):
+            image.seek(number)
+            shown.append(np.asarray(image.convert("RGB")).astype(int))
+    assert all((picture[0, 0] == 255).all() for picture in shown)
+    assert (shown[0] != shown[1]).any(axis=2).mean() > 0.001
+    middle = shown[0][len(shown[0]) // 2 :, -40:]  # beside the legend nothing moves
+    np.testing.assert_array_equal(middle, shown[2][len(shown[2]) // 2 :, -40:])
 
 
 def test_data_is_what_was_saved(small, tmp_path):
@@ -428,3 +436,11 @@ def test_the_command_on_a_table(tmp_path, capsys):
     assert "empty" in capsys.readouterr().err
     assert main(["warp", "xor", "-o", str(tmp_path / "no" / "w.html"), "--epochs", "1"]) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+def test_the_course_of_the_loss_is_whole_even_for_one_frame():
+    found = warp("xor", (2,), epochs=100, n=20, frames=1)
+    assert len(found.course) > 50
+    assert found.course[0][0] == 0
+    assert found.course[-1] == (100, found.frames[-1].loss)
+    assert [frame.epoch for frame in found.frames] == [100]

@@ -111,10 +111,12 @@ def _run(x: Array, y: Array, size: int, updates: int, lr: float, seed: int) -> d
     optimizer.param_groups[0]["lr"] = lr
     moments, losses, seconds, spent, done = _moments(updates), [], [], 0.0, 0
     for moment in moments:
-        start = perf_counter()
-        for chosen in order[done:moment]:
-            step(model, objective, optimizer, x[chosen], y[chosen])
-        spent, done = spent + perf_counter() - start, moment
+        chunk, done = order[done:moment], moment
+        if len(chunk):
+            start = perf_counter()
+            for chosen in chunk:
+                step(model, objective, optimizer, x[chosen], y[chosen])
+            spent += perf_counter() - start
         losses.append(_loss(model, x, y))
         seconds.append(spent)
     return {"size": size, "updates": moments, "losses": losses, "seconds": seconds}

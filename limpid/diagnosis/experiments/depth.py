@@ -21,6 +21,7 @@ DEPTHS = (2, 5, 10, 20, 50, 100)
 USUAL = ("sigmoid", "tanh", "relu", "elu")
 STARTS = ("default", "xavier", "kaiming", "orthogonal")
 CLASSES = 10
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def compare_depths(
@@ -126,7 +127,9 @@ def _told(ratio: float) -> str:
     if not ratio > 0 or not isfinite(ratio):
         return "vanishes altogether" if ratio == 0 else "is not finite"
     word, factor = ("grows", ratio) if ratio >= 1 else ("shrinks", 1 / ratio)
-    return f"{word} {factor:.1f} times" if factor < 1000 else f"{word} {factor:.0e} times"
+    if factor < 1000:
+        return f"{word} by a factor of {factor:.2g}"
+    return f"{word} by a factor of 10{str(round(log10(factor))).translate(RAISED)}"
 
 
 def _table(results: list[dict[str, Any]], depths: Sequence[int]) -> Table:

@@ -260,17 +260,18 @@ const short = (number) => (number >= 0.001 ? String(Number(number.toPrecision(3)
 
 function drawCourse(now) {
   const [pen, side] = prepare(course);
-  const losses = frames.map((frame) => Math.log10(Math.max(frame.loss, 1e-12)));
+  const log = (loss) => Math.log10(Math.max(loss, 1e-12));
+  const losses = data.course.map(([, loss]) => log(loss));
   const [low, high] = [Math.min(...losses), Math.max(...losses)];
   const last = frames[frames.length - 1].epoch || 1;
   const pad = 0.1 * side;
-  const x = (k) => pad + (frames[k].epoch / last) * (side - 2 * pad);
-  const y = (k) => pad + ((high - losses[k]) / (high - low || 1)) * (side - 2 * pad);
+  const x = (epoch) => pad + (epoch / last) * (side - 2 * pad);
+  const y = (loss) => pad + ((high - log(loss)) / (high - low || 1)) * (side - 2 * pad);
   pen.beginPath();
-  frames.forEach((_, k) => (k ? pen.lineTo(x(k), y(k)) : pen.moveTo(x(k), y(k))));
+  for (const [epoch, loss] of data.course) pen.lineTo(x(epoch), y(loss));
   stroke(pen, ink.muted, 1.5);
   pen.beginPath();
-  pen.arc(x(now), y(now), 5, 0, 7);
+  pen.arc(x(frames[now].epoch), y(frames[now].loss), 5, 0, 7);
   pen.fillStyle = ink.ink;
   pen.fill();
   pen.fillStyle = ink.muted;

@@ -99,6 +99,7 @@ def _data(warp: Warp) -> dict[str, Any]:
         "labels": warp.points.y.tolist(),
         "classes": len(warp.points.classes),
         "views": [_view(warp, number) for number in range(len(warp.views))],
+        "course": [[epoch, float(f"{loss:.4g}")] for epoch, loss in warp.course],
         "frames": frames,
         "grid": grid.shape[:2],
         "unit": UNIT,

@@ -1,8 +1,8 @@
-"""Pictures of a warp by matplotlib: one moment, or all of them in motion."""
+"""Pictures of a warp by matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from limpid.diagnosis.figures import (
     LIGHT,
     MARKS,
     Ink,
-    matplotlib,
     new_figure,
     styled,
     write_figure,
@@ -25,14 +24,11 @@ from limpid.diagnosis.warp.frames import Plane
 from limpid.diagnosis.warp.layout import Place, arrange
 from limpid.diagnosis.warp.stages import View
 from limpid.diagnosis.warp.warping import Warp
-from limpid.errors import MissingLibraryError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SIDE = 2.45  # inches of a panel
 HEAD = 0.9  # inches above the panels
-RATE = 10  # frames in a second
-LAST = 15  # times that the last one is shown
 STRONGEST = 0.34  # of the shading, where the network is sure
 
 
@@ -40,69 +36,54 @@ def draw_still(warp: Warp, path: Path, dark: bool = False) -> None:
     """The last moment, as the file's name asks for: .svg, .png or .pdf."""
     ink = DARK if dark else LIGHT
     with styled(ink):
-        figure, update = _panels(warp, ink)
-        update(len(warp.frames) - 1)
-        write_figure(figure, path)
+        panels = Panels(warp, ink)
+        panels.show(len(warp.frames) - 1)
+        write_figure(panels.figure, path)
 
 
-def draw_animation(warp: Warp, path: Path, dark: bool = False) -> None:
-    """All moments, as .gif or .apng."""
-    matplotlib()
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingLibraryError(
-            "animations as .gif and .apng need pillow\nremedy: pip install pillow, or write .html"
-        ) from None
-    ink = DARK if dark else LIGHT
-    images = []
-    with styled(ink):
-        figure, update = _panels(warp, ink)
-        for number in range(len(warp.frames)):
-            update(number)
-            images.append(_image(figure, Image))
-    palette = images[-1].quantize(255)  # one for all, so that still parts stay still
-    images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    lasts = [1000 // RATE] * (len(images) - 1) + [LAST * 1000 // RATE]
-    kind = "GIF" if path.suffix.lower() == ".gif" else "PNG"
-    first, *rest = images
-    first.save(path, kind, save_all=True, append_images=rest, duration=lasts, loop=0)
+class Panels:
+    """A figure with a panel for each view, the course of the loss and a legend.
 
+    To be made inside `styled`; `show` puts a moment into it.
+    """
 
-def _image(figure: Any, library: Any) -> Any:
-    figure.canvas.draw()
-    return library.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+    def __init__(self, warp: Warp, ink: Ink):
+        self.warp = warp
+        places = arrange(warp.views)
+        rows, columns = max(2, 1 + max(p.row for p in places)), 1 + max(p.column for p in places)
+        self.figure = new_figure(SIDE * max(columns, 3), SIDE * rows + HEAD)
+        grid = self.figure.add_gridspec(rows, columns)
+        self.panels = [
+            _Panel(self.figure, grid, place, view, warp, ink)
+            for place, view in zip(places, warp.views)
+        ]
+        self.course = _Course(self.figure.add_subplot(grid[1, 0]), warp, ink)
+        if (1, columns - 1) not in {(place.row, place.column) for place in places}:
+            _legend(self.figure.add_subplot(grid[1, columns - 1]), warp, ink)
+        self.heading = self.figure.suptitle(" ", fontsize=10)
+        self.show(0)
+        self.figure.draw_without_rendering()  # the layout is found once, so that it stays
+        self.figure.set_layout_engine("none")
 
-
-def _panels(warp: Warp, ink: Ink) -> tuple[Any, Callable[[int], None]]:
-    """A figure with a panel for each view, and a function that shows a moment in it."""
-    places = arrange(warp.views)
-    rows, columns = max(2, 1 + max(p.row for p in places)), 1 + max(p.column for p in places)
-    figure = new_figure(SIDE * max(columns, 3), SIDE * rows + HEAD)
-    grid = figure.add_gridspec(rows, columns)
-    panels = [
-        _Panel(figure, grid, place, view, warp, ink) for place, view in zip(places, warp.views)
-    ]
-    course = _Course(figure.add_subplot(grid[1, 0]), warp, ink)
-    if (1, columns - 1) not in {(place.row, place.column) for place in places}:
-        _legend(figure.add_subplot(grid[1, columns - 1]), warp, ink)
-    heading = figure.suptitle(" ", fontsize=10)
-
-    def update(number: int) -> None:
-        frame = warp.frames[number]
-        for panel, plane in zip(panels, frame.planes):
+    def show(self, number: int) -> None:
+        """Put a moment into the figure."""
+        frame = self.warp.frames[number]
+        for panel, plane in zip(self.panels, frame.planes):
             panel.show(plane)
-        course.show(number)
-        right = round(frame.accuracy * len(warp.points))
-        heading.set_text(
-            f"{warp.title}\nafter {frame.epoch} epochs: loss {frame.loss:.3g}, "
-            f"{right} of {len(warp.points)} points right, {frame.regions} regions"
+        self.course.show(number)
+        right = round(frame.accuracy * len(self.warp.points))
+        self.heading.set_text(
+            f"{self.warp.title}\nafter {frame.epoch} epochs: loss {frame.loss:.3g}, "
+            f"{right} of {len(self.warp.points)} points right, {frame.regions} regions"
         )
-        if figure.get_layout_engine() is not None:  # found once, so that nothing moves afterwards
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
 
-    return figure, update
+    def moving(self) -> list[Any]:
+        """What differs from moment to moment, in the order in which it is drawn."""
+        found = [self.heading, self.course.mark]
+        for panel in self.panels:
+            spines = panel.axes.spines.values()
+            found += [*sorted(panel.shown, key=lambda artist: artist.get_zorder()), *spines]
+        return found
 
 
 class _Panel:
@@ -116,7 +97,7 @@ class _Panel:
         self.axes.locator_params(nbins=4)
         self.axes.tick_params(labelsize=7, length=2)
         self.axes.set_title(view.stage.title, color=ink.ink, fontweight="bold")
-        self.axes.set_xlabel(_note(view, warp), fontsize=7, color=ink.muted)
+        self.axes.set_xlabel(_note(view, warp).replace(", ", "\n"), fontsize=7, color=ink.muted)
         self.shown: list[Any] = []
 
     def show(self, plane: Plane) -> None:
@@ -184,8 +165,7 @@ class _Course:
     def __init__(self, axes: Any, warp: Warp, ink: Ink):
         self.warp = warp
         axes.set_box_aspect(1)
-        epochs = [frame.epoch for frame in warp.frames]
-        losses = [frame.loss for frame in warp.frames]
+        epochs, losses = zip(*warp.course)
         axes.plot(epochs, losses, color=ink.muted, lw=1.2)
         (self.mark,) = axes.plot([], [], "o", color=ink.ink, markersize=5)
         axes.set_title("loss", color=ink.ink, fontweight="bold")
@@ -231,7 +211,8 @@ def _legend(axes: Any, warp: Warp, ink: Ink) -> None:
 def _note(view: View, warp: Warp) -> str:
     if view.stage.modules:
         return view.note
-    return ", ".join(part for part in (" and ".join(warp.points.axes), warp.points.note) if part)
+    axes = " and ".join(warp.points.axes)
+    return f"{axes}, {warp.points.note}" if warp.points.note else axes
 
 
 def shade(plane: Plane, classes: int) -> Array:

@@ -25,6 +25,7 @@ from limpid.training.construction import ACTIVATIONS
 from limpid.training.step import Objective, evaluate, train_step
 
 BATCH = 20  # points in a step
+COURSE = 60  # moments at which the loss is noted, at least
 WIDEST = 512
 
 State = dict[str, np.ndarray[Any, Any]]
@@ -67,6 +68,14 @@ def build_network(
     return Sequential(*layers)
 
 
+def choose(moments: Sequence[Moment], frames: int) -> list[Moment]:
+    """Those of so many frames; of one frame, the last."""
+    if frames == 1:
+        return [moments[-1]]
+    wanted = moments_of(moments[-1].epoch, frames)
+    return [moment for moment in moments if moment.epoch in wanted]
+
+
 def moments_of(epochs: int, frames: int) -> list[int]:
     """The epochs to look at: 0, the last, and between them more of the early ones.
 
@@ -82,13 +91,15 @@ def train(
 ) -> Iterator[Moment]:
     """Train by Adam on batches of 20 points with a compiled step, and yield moments on the way.
 
+    They are those of so many frames, and others besides.
+
     Raises ArgumentError when the loss is no longer finite.
     """
     integer(epochs, "epochs")
     if not is_number(lr) or lr <= 0:
         raise ArgumentError(f"lr must be above 0, not {lr!r}")
     integer(frames, "frames", 1)
-    wanted = moments_of(epochs, frames) if frames > 1 else [epochs]
+    wanted = {*moments_of(epochs, frames), *moments_of(epochs, COURSE)}
     optimizer, objective = Adam(list(model.parameters()), lr), Objective(cross_entropy)
     step = compile(train_step)
     rng = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ import numpy as np
 from limpid.diagnosis.warp.frames import Frame, Plane, find_views, look
 from limpid.diagnosis.warp.points import Points, find_points
 from limpid.diagnosis.warp.stages import View, check_network
-from limpid.diagnosis.warp.training import Moment, build_network, train
+from limpid.diagnosis.warp.training import build_network, choose, train
 from limpid.errors import ArgumentError, OperandError
 from limpid.nn.containers import Sequential
 
@@ -30,12 +30,14 @@ class Warp:
     model   the network, as trained
     views   one for each panel: the plane before the network and after each module
     frames  one for each moment, oldest first; `frames[i].planes[k]` is what `views[k]` shows
+    course  (epoch, loss), also at moments of which there is no frame
     """
 
     points: Points
     model: Sequential
     views: tuple[View, ...]
     frames: tuple[Frame, ...]
+    course: tuple[tuple[int, float], ...]
     title: str
 
     @property
@@ -68,6 +70,7 @@ class Warp:
             "classes": list(self.points.classes),
             "labels": self.points.y.tolist(),
             "axes": list(self.points.axes),
+            "course": [list(point) for point in self.course],
             "views": [_view_data(view) for view in self.views],
             "frames": [_frame_data(frame) for frame in self.frames],
         }
@@ -95,7 +98,7 @@ class Warp:
 
             draw_still(self, path, dark)
         elif suffix in MOVING:
-            from limpid.diagnosis.warp.picture import draw_animation
+            from limpid.diagnosis.warp.motion import draw_animation
 
             draw_animation(self, path, dark)
         else:
@@ -151,11 +154,13 @@ def warp(
     else:
         title = f"{points.name}, {type(model).__name__} of {len(check_network(model))} modules"
     check_network(model)
-    moments = list(train(model, points, epochs, lr, seed, frames))
+    course = list(train(model, points, epochs, lr, seed, frames))
+    moments = choose(course, frames)
     views = find_views(model, points, moments)
     _check_scores(views[-1], points)
     shown = tuple(look(model, views, points, moment) for moment in moments)
-    return Warp(points, model, tuple(views), shown, title)
+    losses = tuple((moment.epoch, moment.loss) for moment in course)
+    return Warp(points, model, tuple(views), shown, losses, title)
 
 
 def _find(data: Any, n: int | None, noise: float | None, seed: int, label: str | None) -> Points:
@@ -212,6 +217,3 @@ def _listed(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _listed(part) for name, part in value.items()}
     return value
-
-
-__all__ = ["Moment", "Warp", "warp"]
