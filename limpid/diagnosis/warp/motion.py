@@ -18,6 +18,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RATE = 10  # moments in a second
 LAST = 15  # times that the last one is shown
 COLOURS = 256  # of a palette
+CLOSE = 8  # of 255 levels
 
 
 def draw_animation(warp: Warp, path: Path, dark: bool = False) -> None:
@@ -58,12 +59,16 @@ def _draw(warp: Warp, ink: Ink) -> Iterator[Array]:
 
 
 def _palette(picture: Any, ink: Ink) -> Any:
-    """The colours of a picture, of which that of the paper is exactly what it is."""
+    """The colours of a picture, of which that of the paper is exactly what it is.
+
+    Pillow takes colours that are almost the same for one another, so there is none beside it.
+    """
     from PIL import Image
 
     colours = np.array(picture.quantize(COLOURS).getpalette()).reshape(-1, 3)
     paper = [int(ink.paper[at : at + 2], 16) for at in (1, 3, 5)]
-    colours[np.abs(colours - paper).sum(axis=1).argmin()] = paper
+    far = np.abs(colours - paper).max(axis=1)
+    colours[(far < CLOSE) | (far == far.min())] = paper
     palette = Image.new("P", (1, 1))
     palette.putpalette(colours.reshape(-1).tolist())
     return palette
