@@ -339,7 +339,7 @@ def small() -> Any:
 def test_every_kind_of_file(small, tmp_path, ending):
     path = small.save(tmp_path / f"warp{ending}")
     starts = {".png": b"\x89PNG", ".apng": b"\x89PNG", ".pdf": b"%PDF", ".gif": b"GIF8",
-              ".svg": b"<?xml", ".html": b"<!doctype html>", ".json": b"{"}  # fmt: skip
+              ".svg": b"<svg", ".html": b"<!doctype html>", ".json": b"{"}  # fmt: skip
     assert path.read_bytes().startswith(starts[ending])
     assert path.read_bytes() == small.save(tmp_path / f"again{ending}").read_bytes()
 
@@ -410,9 +410,20 @@ def test_names_in_pictures_are_text(tmp_path):
 
 
 def test_dark_pictures(small, tmp_path):
-    dark = small.save(tmp_path / "dark.svg", dark=True).read_text()
-    assert figures.DARK.paper in dark
-    assert figures.LIGHT.ink not in dark
+    from PIL import Image
+
+    for ending in (".png", ".gif", ".apng"):
+        for dark, paper in ((True, figures.DARK.paper), (False, figures.LIGHT.paper)):
+            with Image.open(small.save(tmp_path / f"d{ending}", dark=dark)) as image:
+                assert "#{:02x}{:02x}{:02x}".format(*image.convert("RGB").getpixel((0, 0))) == paper
+    assert "prefers-color-scheme:dark" in small.save(tmp_path / "d.svg").read_text()
+
+
+def test_names_in_any_script(tmp_path):
+    points = from_arrays(np.eye(2), np.array([0, 1]), ("猫", "\x07犬\ud800"), "點 🙂")
+    found = warp(points, (2,), epochs=0, frames=2)
+    for ending in (".svg", ".png", ".gif", ".html", ".json"):
+        assert found.save(tmp_path / f"w{ending}").stat().st_size > 1000
 
 
 # The command

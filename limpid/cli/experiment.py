@@ -24,7 +24,10 @@ def experiment(
         typer.Option("--output", "-o", help="A picture: .svg, .png, .pdf; or .json, .html."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="A page with picture and table.")] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="A picture light on dark.")] = False,
+    dark: Annotated[
+        bool,
+        typer.Option("--dark", help="Light on dark; .html and .svg follow the reader's setting."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
     r"""Make an experiment on the built-in digits and say what it shows.

@@ -63,7 +63,8 @@ def warp(
         ),
     ] = Path("warp.html"),
     dark: Annotated[
-        bool, typer.Option("--dark", help="Pictures light on dark; pages follow the reader's.")
+        bool,
+        typer.Option("--dark", help="Light on dark; .html and .svg follow the reader's setting."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what came out as JSON.")] = False,
 ) -> None:

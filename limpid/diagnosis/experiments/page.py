@@ -7,30 +7,20 @@ from typing import Any
 
 from limpid.diagnosis.experiments.picture import draw_svg
 from limpid.diagnosis.experiments.result import Experiment
-from limpid.diagnosis.figures import DARK, LIGHT
 
-# Series keep their colours; what is dark on light turns light on dark.
-_TURNED = "".join(
-    f'svg [style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
-    for light, dark in (
-        (LIGHT.paper, DARK.paper),
-        (LIGHT.ink, DARK.ink), (LIGHT.muted, DARK.muted), (LIGHT.faint, DARK.faint),
-    )
-    for kind in ("fill", "stroke")
-)  # fmt: skip
-STYLE = f"""
-:root{{color-scheme:light dark}}
-body{{margin:0 auto;max-width:76rem;padding:1rem;font:15px/1.45 system-ui,sans-serif;
-background:#fff;color:#1d2733}}
-h1{{font-size:1.3rem}} svg{{max-width:100%;height:auto}}
-.scroll{{overflow-x:auto}}
-table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}
-td,th{{padding:.2rem .8rem .2rem 0;text-align:right;border-bottom:1px solid #8794a366}}
-td:first-child,th:first-child{{text-align:left}}
-.soft{{color:#566270;font-size:.9em;overflow-wrap:anywhere}}
-@media screen and (prefers-color-scheme:dark){{body{{background:#11161c;color:#e4eaf0}}
-.soft{{color:#9aa7b4}}{_TURNED}}}
-@media print{{body{{color:#000}}}}
+STYLE = """
+:root{color-scheme:light dark}
+body{margin:0 auto;max-width:76rem;padding:1rem;font:15px/1.45 system-ui,sans-serif;
+background:#fff;color:#1d2733}
+h1{font-size:1.3rem} svg{max-width:100%;height:auto}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+td,th{padding:.2rem .8rem .2rem 0;text-align:right;border-bottom:1px solid #8794a366}
+td:first-child,th:first-child{text-align:left}
+.soft{color:#566270;font-size:.9em;overflow-wrap:anywhere}
+@media screen and (prefers-color-scheme:dark){body{background:#11161c;color:#e4eaf0}
+.soft{color:#9aa7b4}}
+@media print{body{color:#000}}
 """
 RULES = "default-src 'none'; style-src 'unsafe-inline'"
 

@@ -27,15 +27,15 @@ FINE = 300  # the ratio of an axis' ends below which it has numbers between powe
 
 def draw(experiment: Experiment, path: Path, dark: bool = False) -> None:
     """The plots side by side, as .svg, .png or .pdf."""
-    ink = DARK if dark else LIGHT
+    ink = DARK if dark and path.suffix.lower() != ".svg" else LIGHT
     with styled(ink):
-        write_figure(_figure(experiment, ink), path)
+        write_figure(_figure(experiment, ink), path, experiment.title)
 
 
 def draw_svg(experiment: Experiment) -> str:
     """The plots as an SVG element for a page."""
     with styled(LIGHT):
-        return svg_of(_figure(experiment, LIGHT, heading=False))
+        return svg_of(_figure(experiment, LIGHT, heading=False), experiment.title)
 
 
 def _figure(experiment: Experiment, ink: Ink, heading: bool = True) -> Any:

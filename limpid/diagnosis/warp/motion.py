@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from limpid.diagnosis.figures import DARK, LIGHT, Ink, matplotlib, styled
+from limpid.diagnosis.figures import DARK, LIGHT, Ink, styled
+from limpid.diagnosis.pictures.canvas import library
 from limpid.diagnosis.warp.picture import Panels
 from limpid.diagnosis.warp.warping import Warp
 from limpid.errors import MissingLibraryError
@@ -23,7 +24,7 @@ CLOSE = 8  # of 255 levels
 
 def draw_animation(warp: Warp, path: Path, dark: bool = False) -> None:
     """All moments, one after another, for ever."""
-    matplotlib()
+    library()
     try:
         from PIL import Image
     except ImportError:

@@ -19,6 +19,7 @@ from limpid.diagnosis.warp.frames import SHADES, Frame, Plane
 from limpid.diagnosis.warp.layout import arrange
 from limpid.diagnosis.warp.stages import View
 from limpid.diagnosis.warp.warping import Warp
+from limpid.explanation.drawing.faces import clean
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -80,7 +81,7 @@ def _switches() -> Iterator[str]:
 
 def _legend(warp: Warp) -> Iterator[str]:
     for colour, mark, name in zip(COLOURS, MARKS, warp.points.classes):
-        yield f'<span><b style="color:{colour}">{mark}</b> class {escape(name)}</span>'
+        yield f'<span><b style="color:{colour}">{mark}</b> class {escape(clean(name))}</span>'
     yield '<span><svg width="26" height="8"><path class="thick" d="M0 4h26"/></svg> decision '
     yield "boundary</span>"
     for layer in warp.layers_with_lines:

@@ -19,6 +19,7 @@ from limpid.diagnosis.figures import (
     styled,
     write_figure,
 )
+from limpid.diagnosis.pictures.canvas import clear
 from limpid.diagnosis.warp.contours import join
 from limpid.diagnosis.warp.frames import Plane
 from limpid.diagnosis.warp.layout import Place, arrange
@@ -34,11 +35,11 @@ STRONGEST = 0.34  # of the shading, where the network is sure
 
 def draw_still(warp: Warp, path: Path, dark: bool = False) -> None:
     """The last moment, as the file's name asks for: .svg, .png or .pdf."""
-    ink = DARK if dark else LIGHT
+    ink = DARK if dark and path.suffix.lower() != ".svg" else LIGHT
     with styled(ink):
         panels = Panels(warp, ink)
         panels.show(len(warp.frames) - 1)
-        write_figure(panels.figure, path)
+        write_figure(panels.figure, path, warp.title)
 
 
 class Panels:
@@ -144,7 +145,12 @@ class _Panel:
 
         if len(lines):
             drawn = LineCollection(
-                lines, colors=colour, linewidths=width, linestyles=[dash], capstyle="round", **more
+                list(lines),
+                colors=colour,
+                linewidths=width,
+                linestyles=[dash],
+                capstyle="round",
+                **more,
             )
             self._add(self.axes.add_collection(drawn, autolim=False))
 
@@ -199,8 +205,7 @@ def _legend(axes: Any, warp: Warp, ink: Ink) -> None:
     """What marks and lines mean, in a place that no panel needs."""
     axes.set_axis_off()
     for number, name in enumerate(warp.points.classes):
-        shown = name if len(name) <= 18 else name[:17] + "…"
-        _scatter(axes, np.full((1, 2), np.nan), number, ink, f"class {shown}")
+        _scatter(axes, np.full((1, 2), np.nan), number, ink, f"class {clear(name, 18)}")
     axes.plot([], [], color=ink.ink, lw=2, label="decision boundary")
     for layer in warp.layers_with_lines:
         label = f"units of layer {layer} are 0"

@@ -15,6 +15,7 @@ from limpid.diagnosis.warp.points import Points, find_points
 from limpid.diagnosis.warp.stages import View, check_network
 from limpid.diagnosis.warp.training import build_network, choose, train
 from limpid.errors import ArgumentError, OperandError
+from limpid.explanation.drawing.faces import clean
 from limpid.nn.containers import Sequential
 
 EPOCHS, RATE, FRAMES = 500, 0.03, 48
@@ -81,7 +82,7 @@ class Warp:
         .html   the animation as a page that opens from disk and needs no network
         .svg .png .pdf   the last moment; .gif .apng the animation: these need matplotlib
         .json   `data`
-        dark    pictures light on dark; pages follow the reader's setting
+        dark    .png, .pdf, .gif and .apng light on dark; .svg and .html follow the reader's setting
         """
         path = Path(path)
         suffix = path.suffix.lower()
@@ -160,7 +161,7 @@ def warp(
     _check_scores(views[-1], points)
     shown = tuple(look(model, views, points, moment) for moment in moments)
     losses = tuple((moment.epoch, moment.loss) for moment in course)
-    return Warp(points, model, tuple(views), shown, losses, title)
+    return Warp(points, model, tuple(views), shown, losses, clean(title))
 
 
 def _find(data: Any, n: int | None, noise: float | None, seed: int, label: str | None) -> Points:
