@@ -11,6 +11,7 @@ import pytest
 import limpid
 from limpid import nn
 from limpid.diagnosis import spectral_norms
+from limpid.diagnosis.spectrum import lanczos
 from limpid.diagnosis.spectrum.chain import chain_of
 from limpid.diagnosis.spectrum.lanczos import Operator, spectral_norms_of
 from limpid.diagnosis.spectrum.loops import advise
@@ -279,15 +280,19 @@ CLOSE = np.concatenate([1 - np.logspace(-9, -2, 40), np.linspace(0.98, 0, 60)])
         "tiny", "huge",
     ],
 )  # fmt: skip
-def test_hard_matrices(matrix):
-    found = spectral_norms_of(matrix_operator([matrix]), 1e-6, 2000, np.random.default_rng(0))
+@pytest.mark.parametrize("room", [2**25, 0], ids=["all kept", "none kept"])
+def test_hard_matrices(matrix, room, monkeypatch):
+    monkeypatch.setattr(lanczos, "ROOM", room)
+    found = spectral_norms_of(matrix_operator([matrix]), 1e-6, 3000, np.random.default_rng(0))
     true = np.linalg.norm(matrix, 2)
     assert found.converged
     assert found.values[0] == pytest.approx(true, rel=1e-6, abs=0)
     assert found.values[0] <= true * (1 + 1e-12)  # a lower bound, but for rounding
 
 
-def test_many_maps_in_step():
+@pytest.mark.parametrize("room", [2**25, 0], ids=["all kept", "none kept"])
+def test_many_maps_in_step(room, monkeypatch):
+    monkeypatch.setattr(lanczos, "ROOM", room)
     random = np.random.default_rng(3)
     matrices = random.standard_normal((20, 60, 50)) * np.logspace(-3, 3, 20)[:, None, None]
     matrices[4] = 0
@@ -295,15 +300,26 @@ def test_many_maps_in_step():
     found = spectral_norms_of(matrix_operator(matrices), 1e-6, 500, np.random.default_rng(0))
     np.testing.assert_allclose(found.values, np.linalg.norm(matrices, 2, axis=(1, 2)), rtol=1e-6)
     assert found.values[4] == 0
+    assert found.converged
 
 
-def test_long_runs_keep_orthogonality():
-    """Groups that are done go on with the others for hundreds of steps and don't spoil."""
+@pytest.mark.parametrize("room", [2**25, 0], ids=["all kept", "none kept"])
+def test_maps_that_are_done_go_on_with_the_others(room, monkeypatch):
+    monkeypatch.setattr(lanczos, "ROOM", room)
     random = np.random.default_rng(4)
     slow = with_values(CLOSE, 200, 200)
     quick = np.outer(random.standard_normal(200), random.standard_normal(200)) + 0.01 * slow
-    found = spectral_norms_of(matrix_operator([slow, quick]), 1e-12, 600, random)
+    found = spectral_norms_of(matrix_operator([slow, quick]), 1e-9, 3000, random)
+    assert found.converged
     np.testing.assert_allclose(found.values, [1 - 1e-9, np.linalg.norm(quick, 2)], rtol=1e-9)
+
+
+def test_too_few_steps_are_told():
+    matrix = with_values(CLOSE, 120, 150)
+    found = spectral_norms_of(matrix_operator([matrix]), 1e-6, 5, np.random.default_rng(0))
+    assert not found.converged
+    assert found.residuals[0] > 1e-6
+    assert found.values[0] < 1
 
 
 def test_nan_and_zero():

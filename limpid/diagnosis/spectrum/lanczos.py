@@ -1,17 +1,18 @@
-"""Largest singular values of maps that are never formed: Golub–Kahan, restarted.
+"""Largest singular values of maps that are never formed: Golub–Kahan bidiagonalisation.
 
-For a map A and its transpose, orthonormal v₁, v₂, … and u₁, u₂, … are made so that A V = U H with
-a small triangular H, whose largest singular value grows towards that of A. All vectors are made
-orthogonal to all before, so close singular values cost steps and no accuracy. When there
-are as many vectors as there is room for, the best combinations of them are kept and the rest is
-dropped. Several maps that are applied by one call, one for each example, go in step.
+For a map A and its transpose, vectors v₁, v₂, … and u₁, u₂, … of length 1 are made, each orthogonal
+to those before, so that A V = U B with an upper bidiagonal B, whose largest singular value grows
+towards that of A. Where all of them fit into little memory, each is made orthogonal to all before
+anew, so that all directions are exhausted after as many steps as there are. Else each is made
+orthogonal to its predecessor alone: rounding then brings directions back that were there already,
+which gives singular values of B a second time, and never larger ones. Several maps that are applied
+by one call, one for each example, go in step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,12 @@ from limpid.graph.node import Array
 
 Apply = Callable[[Array], Array]
 
-FIRST_BASIS = 32  # pairs of vectors before the first restart; then twice as many, and so on
-SMALLEST_BASIS = 8
-ROOM = 2**28  # bytes for the vectors
+ROOM = 2**25  # bytes of the vectors, if all of them are kept
 MODERATE = 1e100  # numbers whose squares neither overflow nor underflow
 ENOUGH = 2**-0.5  # of a vector: with that much left nothing was lost by what was taken away
-KEPT = 3  # one in so many is kept at a restart
 ROUNDING = 32  # a tolerance is at least so many epsilons
+FEWEST = 4  # steps between two looks at B; later a quarter of the steps so far
+SAMPLE = 4  # of many maps those that were furthest off are looked at first
 
 
 @dataclass(frozen=True)
@@ -74,82 +74,100 @@ def spectral_norms_of(
         zero = np.zeros(operator.groups)
         return Norms(zero, zero, 0, True)
     tolerance = max(tolerance, ROUNDING * operator.epsilon)
-    return _Bidiagonalisation(operator, random).run(tolerance, limit)
+    return _Bidiagonalisation(operator, limit, random).run(tolerance, limit)
 
 
 class _Bidiagonalisation:
-    """The vectors so far: `held` of each kind, and the next v."""
+    """The vectors and B so far: α on its diagonal, β beside it."""
 
-    def __init__(self, operator: Operator, random: np.random.Generator) -> None:
+    def __init__(self, operator: Operator, limit: int, random: np.random.Generator) -> None:
         self.operator = operator
         groups, n, m = operator.groups, operator.n, operator.m
         self.rank = min(n, m)
-        room = ROOM // (8 * groups * (n + m))
-        self.largest = min(self.rank, max(SMALLEST_BASIS, room))
-        self.size = min(self.largest, FIRST_BASIS)
-        self.v, self.u, self.h = self._empty()
-        self.beta = np.zeros(groups)
+        self.whole = 8 * groups * (n + m) * min(self.rank, limit) <= ROOM
+        self.alphas: list[Array] = []
+        self.betas: list[Array] = []
         self.scale = np.zeros(groups)  # the longest vector met
         self.spoiled = np.zeros(groups, bool)
         self.unit = 1.0  # what numbers are measured in
-        self.held = 0
-        self.steps = 0
+        self.pending = np.arange(groups)  # whose values are not known yet, furthest off first
+        self.values = np.zeros(groups)
+        self.residuals = np.zeros(groups)  # relative
         start, _ = self._unit(random.standard_normal((groups, m)))
         first = self._clean(operator.transpose(start))
         largest = float(np.max(np.abs(first)))
         if largest and not 1 / MODERATE < largest < MODERATE:
             self.unit, first = largest, first / largest
-        self.v[:, 0], _ = self._unit(first)
+        self.last_u = np.zeros((groups, m))
+        self.last_v, _ = self._unit(first)
+        self.u = _Basis(groups, m)
+        self.v = _Basis(groups, n)
+        if self.whole:
+            self.v.add(self.last_v)
 
     def run(self, tolerance: float, limit: int) -> Norms:
         """Steps until the values are known, or the limit is reached."""
-        every = 4 if self.operator.groups <= 8 else 8
+        look = FEWEST
         while True:
             self._step()
-            full = self.held == self.size
-            last = self.steps >= limit
-            if not (full or last or self.steps % every == 0 or not self.beta.any()):
+            steps = len(self.alphas)
+            exhausted = not self.betas[-1].any() or (self.whole and steps == self.rank)
+            last = exhausted or steps == limit
+            if steps < look and not last:
                 continue
-            left, values, right = np.linalg.svd(self.h[:, : self.held, : self.held])
-            residuals = self.beta * np.abs(left[:, -1, 0])
-            if full and self.size == self.rank:
-                residuals = np.zeros_like(residuals)  # there are no further directions
-            done = bool(np.all(residuals <= tolerance * values[:, 0]))
-            if done or last:
-                return self._norms(values[:, 0], residuals, done)
-            if full:
-                self._restart(left, values, right)
+            look = steps + max(FEWEST, steps // 4)
+            if self._settle(self.pending[:SAMPLE], tolerance) or last:
+                self._settle(self.pending, tolerance)
+            if last or not self.pending.size:
+                return self._norms(exhausted)
 
     def _step(self) -> None:
         """One more u, and the v after it."""
-        k = self.held
-        made = self._clean(self.operator.apply(self.v[:, k]))
-        made, along = _remove(made, self.u[:, :k])
-        self.h[:, :k, k] = along
-        self.u[:, k], self.h[:, k, k] = self._unit(made)
-        made = self._clean(self.operator.transpose(self.u[:, k]))
-        made, _ = _remove(made, self.v[:, : k + 1])
-        self.v[:, k + 1], self.beta = self._unit(made)
-        self.held += 1
-        self.steps += 1
+        made = self._clean(self.operator.apply(self.last_v))
+        if self.betas:
+            made = made - self.betas[-1][:, None] * self.last_u
+        made = self.u.remove_from(made)
+        self.last_u, alpha = self._unit(made)
+        made = self._clean(self.operator.transpose(self.last_u)) - alpha[:, None] * self.last_v
+        made = self.v.remove_from(made)
+        self.last_v, beta = self._unit(made)
+        self.alphas.append(alpha)
+        self.betas.append(beta)
+        if self.whole:
+            self.u.add(self.last_u)
+            self.v.add(self.last_v)
 
-    def _restart(self, left: Array, values: Array, right: Array) -> None:
-        """Keep the best combinations, and the next v, which what follows depends on."""
-        kept, size, u, v = max(1, self.size // KEPT), self.size, self.u, self.v
-        self.size = min(self.largest, 2 * size)
-        self.v, self.u, self.h = self._empty()
-        self.u[:, :kept] = left[:, :, :kept].transpose(0, 2, 1) @ u
-        self.v[:, :kept] = right[:, :kept] @ v[:, :size]
-        self.v[:, kept] = v[:, size]
-        for i in range(kept):
-            self.h[:, i, i] = values[:, i]
-        self.held = kept
+    def _ritz(self, groups: Array) -> tuple[Array, Array]:
+        """The largest singular values of B for some groups, and their residuals."""
+        size = len(self.alphas)
+        b = np.zeros((len(groups), size, size))
+        diagonal = np.arange(size)
+        b[:, diagonal, diagonal] = np.stack(self.alphas, axis=1)[groups]
+        if size > 1:
+            b[:, diagonal[:-1], diagonal[1:]] = np.stack(self.betas[:-1], axis=1)[groups]
+        left, values, _ = np.linalg.svd(b)
+        return values[:, 0], self.betas[-1][groups] * np.abs(left[:, -1, 0])
 
-    def _empty(self) -> tuple[Array, Array, Array]:
-        """Room for v, u and H."""
-        groups, size = self.operator.groups, self.size
-        v = np.empty((groups, size + 1, self.operator.n))
-        return v, np.empty((groups, size, self.operator.m)), np.zeros((groups, size, size))
+    def _settle(self, groups: Array, tolerance: float) -> bool:
+        """Note the values of some groups as they are now; whether any of them is known from here.
+
+        Those that are known are not looked at again: directions that come back would give their
+        values a second time, and vectors that are anything between the two.
+        """
+        values, residuals = self._ritz(groups)
+        relative = np.divide(residuals, values, out=np.zeros_like(values), where=values > 0)
+        self.values[groups], self.residuals[groups] = values, relative
+        known = relative <= tolerance
+        rest = np.setdiff1d(self.pending, groups[known])
+        self.pending = rest[np.argsort(-self.residuals[rest], kind="stable")]
+        return bool(known.any())
+
+    def _norms(self, exhausted: bool) -> Norms:
+        if exhausted:
+            self.residuals[self.pending] = 0
+        done = (exhausted or not self.pending.size) and not self.spoiled.any()
+        values = np.where(self.spoiled, np.nan, self.values * self.unit)
+        return Norms(values, self.residuals, len(self.alphas), done)
 
     def _unit(self, x: Array) -> tuple[Array, Array]:
         """Vectors of length 1 and their lengths; what is mere rounding becomes 0."""
@@ -169,28 +187,38 @@ class _Bidiagonalisation:
             x = np.where(bad[:, None], 0, x)
         return x
 
-    def _norms(self, values: Array, residuals: Array, done: bool) -> Norms:
-        relative = np.divide(residuals, values, out=np.zeros_like(values), where=values > 0)
-        values = np.where(self.spoiled, np.nan, values * self.unit)
-        return Norms(values, relative, self.steps, done and not self.spoiled.any())
 
+class _Basis:
+    """Orthonormal vectors, as many as were added, for each group."""
 
-def _remove(x: Array, basis: Array) -> tuple[Array, Array]:
-    """x without its parts along orthonormal vectors, and those parts.
+    def __init__(self, groups: int, size: int) -> None:
+        self.vectors = np.empty((groups, 0, size))
+        self.count = 0
 
-    Once more where little is left, since then rounding counts.
-    """
-    total: Any = np.zeros((len(x), basis.shape[1]))
-    before = _lengths(x)
-    for _ in range(2):
-        along = np.matmul(basis, x[:, :, None])[:, :, 0]
-        x = x - np.matmul(along[:, None, :], basis)[:, 0]
-        total += along
-        after = _lengths(x)
-        if np.all(after > ENOUGH * before):
-            break
-        before = after
-    return x, total
+    def add(self, x: Array) -> None:
+        """One more."""
+        if self.count == self.vectors.shape[1]:
+            groups, count, size = self.vectors.shape
+            larger = np.empty((groups, max(16, 2 * count), size))
+            larger[:, :count] = self.vectors
+            self.vectors = larger
+        self.vectors[:, self.count] = x
+        self.count += 1
+
+    def remove_from(self, x: Array) -> Array:
+        """x without its parts along these; once more where little is left, as rounding counts."""
+        if not self.count:
+            return x
+        basis = self.vectors[:, : self.count]
+        before = _lengths(x)
+        for _ in range(2):
+            along = np.matmul(basis, x[:, :, None])[:, :, 0]
+            x = x - np.matmul(along[:, None, :], basis)[:, 0]
+            after = _lengths(x)
+            if np.all(after >= ENOUGH * before):
+                break
+            before = after
+        return x
 
 
 def _lengths(x: Array) -> Array:
