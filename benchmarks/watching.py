@@ -1,40 +1,57 @@
-"""What watching costs: steps with the norms of ten tensors as probes, and without any.
+"""What watching costs: whole steps with watches, and without any.
 
     python -m benchmarks.watching
 
-Both run in one process, in turns. A norm is the square root of a sum of squares in double
-precision, computed within the step at every call; five are of gradients of parameters and five of
-what modules return, where there are as many, spread over the network.
+All run in one process, in turns, in blocks of many steps: means, so that steps which are looked at
+count as often as they come. Watched are all that modules return, all parameters, and for the second
+column all gradients; histograms of all of that at every tenth step.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import limpid
 from benchmarks.contenders.limpid_models import training_step
 from benchmarks.machine import pin, usable_cores
-from benchmarks.worker import time_steps
 from benchmarks.workloads import WORKLOADS
-from limpid.compiler.steps.sight import select_in
 
-NORMS = 10
 USUAL = ("mlp32", "mlp512", "lenet5", "conv4", "deep300")
+TENTH = 10  # steps in a block are a multiple of it
+KINDS = ("activations", "parameters")
+WATCHES: dict[str, dict[str, Any] | None] = {
+    "no watch": None,
+    "no watch again": None,
+    "norms": {"stats": "norm", "of": KINDS},
+    "norms, gradients too": {"stats": "norm", "of": (*KINDS, "gradients")},
+    "usual": {},
+    "histograms every 10": {"every": TENTH, "stats": "histogram"},
+}
+
+
+class Contender(NamedTuple):
+    """A step, and how many values are looked at in it."""
+
+    run: Callable[[], Any]
+    values: int
+    watch: Any
 
 
 def main() -> None:
     arguments = parse()
     pin(arguments.threads)
-    print("| workload | step, µs | with norms, µs | norms | ratio | µs more |")
+    print("| workload | | values | step, µs | ratio | µs more |")
     print("| --- | --- | --- | --- | --- | --- |")
     for workload in arguments.only:
-        plain, watched, count = steps(workload)
-        times = measure([plain, watched], arguments.rounds, arguments.seconds)
-        print(row(workload, count, times), flush=True)
+        contenders = [contender(workload, options) for options in WATCHES.values()]
+        times = measure([c.run for c in contenders], arguments.rounds, arguments.seconds)
+        for number, name in enumerate(WATCHES):
+            print(row(workload, name, contenders[number].values, times, number), flush=True)
 
 
 def parse() -> argparse.Namespace:
@@ -46,48 +63,51 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def steps(workload: str) -> tuple[Callable[[], Any], Callable[[], Any], int]:
-    """The step without probes and another one with them; how many those are."""
-    made = []
-    for _ in range(2):
-        function, args = training_step(WORKLOADS[workload])
-        made.append((limpid.compile(function), args))
-        made[-1][0](*args)
-    (plain, first), (watched, second) = made
-    watched.probe(*norms(watched))
-    for step, args in made:
+def contender(workload: str, options: dict[str, Any] | None) -> Contender:
+    """A step of its own, with its model, that has run often enough to have made all programs."""
+    function, args = training_step(WORKLOADS[workload])
+    step = limpid.compile(function)
+    watch = None if options is None else limpid.watch(step, **options)
+    for _ in range(TENTH + 2):
         step(*args)
-    return lambda: plain(*first), lambda: watched(*second), len(watched.probed)
-
-
-def norms(step: limpid.Step) -> list[str]:
-    """The names of the probes."""
-    found: list[str] = []
-    for pattern in ("norm:grad:*", "norm:*"):
-        names = [probe.name for probe in select_in(step.latest(), [pattern])]
-        numbers = np.linspace(0, len(names) - 1, min(len(names), NORMS // 2)).round()
-        found += [names[int(n)] for n in numbers]
-    return found
+    return Contender(lambda: step(*args), 0 if watch is None else len(watch.last), watch)
 
 
 def measure(
     steps: Sequence[Callable[[], Any]], rounds: int, seconds: float
 ) -> np.ndarray[Any, Any]:
-    """Median seconds of each, round by round; another one begins each time."""
+    """Seconds of a step of each, round by round; another one begins each time."""
+    counts = [block_size(step, seconds) for step in steps]
     times = np.zeros((rounds, len(steps)))
     for n in range(rounds):
         for k in range(len(steps)):
             number = (n + k) % len(steps)
-            times[n, number] = time_steps(steps[number], seconds)
+            times[n, number] = time_block(steps[number], counts[number])
     return times
 
 
-def row(workload: str, count: int, times: np.ndarray[Any, Any]) -> str:
-    """Medians of rounds; ratio and difference are those of one round."""
-    plain, watched = (np.median(times, axis=0) * 1e6).tolist()
-    ratio = np.median(times[:, 1] / times[:, 0])
-    more = np.median(times[:, 1] - times[:, 0]) * 1e6
-    cells = [workload, f"{plain:.1f}", f"{watched:.1f}", str(count), f"{ratio:.3f}", f"{more:.1f}"]
+def block_size(step: Callable[[], Any], seconds: float) -> int:
+    """How many steps take about so long, in tens."""
+    return TENTH * max(1, round(seconds / time_block(step, TENTH) / TENTH))
+
+
+def time_block(step: Callable[[], Any], count: int) -> float:
+    """The mean over a block."""
+    start = time.perf_counter()
+    for _ in range(count):
+        step()
+    return (time.perf_counter() - start) / count
+
+
+def row(workload: str, name: str, values: int, times: np.ndarray[Any, Any], number: int) -> str:
+    """The median of rounds; ratio and difference to the first are those of one round."""
+    mine, plain = times[:, number], times[:, 0]
+    low, ratio, high = np.percentile(mine / plain, [25, 50, 75])
+    more = np.median(mine - plain) * 1e6
+    cells = [
+        workload, name, str(values), f"{np.median(mine) * 1e6:.1f}",
+        f"{ratio:.3f} ({low:.3f} … {high:.3f})", f"{more:+.1f}",
+    ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 

@@ -273,7 +273,8 @@ def test_norms_are_computed_where_the_arrays_are_read_anyway() -> None:
 def stages(step: limpid.Step) -> list[Any]:
     """The nests of what runs."""
     recording = step.latest()
-    executor = recording.executor if recording.watch is None else recording.watch._probed.executor
+    watch = recording.watch
+    executor = (recording if watch is None else watch._prepared(())).executor
     return [stage for stage in executor.native.schedule.stages if stage.kind == "nest"]
 
 

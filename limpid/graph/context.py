@@ -44,7 +44,8 @@ class State:
         self.journal: Any = None  # limpid.storage.Journal while writes are noted
         self.passes: Any = None  # limpid.transforms.passes.Passes while passes are counted
         self.tracer: Any = None  # limpid.diagnosis.origin.tracer.Tracer while NaNs are traced
-        self.trail: Any = None  # limpid.compiler.steps.trail.Trail while a step is recorded
+        self.trail: Any = None  # limpid.compiler.steps.trail.Trail while a step is recorded; or
+        # whoever is told of eager training: limpid.training.watching.eager.Trail
         self.transforming = 0  # how many functional transforms are running
         self.cuts: list[tuple[Cut, Any]] | None = None  # while cuts and the nodes left are kept
         self.differentiated: Any = None  # a weak reference to the output of the last backward()

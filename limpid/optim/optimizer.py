@@ -111,6 +111,9 @@ class Optimizer:
                 loss = closure()
         state = context.state
         before, state.grad_enabled = state.grad_enabled, False
+        trail = state.trail if state.recorder is None else None
+        if trail is not None:
+            trail.note_update(self)
         try:
             run = self._step_arrays if state.recorder is None else self._step_slots
             tracer = state.tracer if state.recorder is None else None
@@ -121,6 +124,8 @@ class Optimizer:
                 run(group)
             if tracer is not None:
                 tracer.updated(self)
+            if trail is not None:
+                trail.note_updated(self)
         finally:
             state.grad_enabled = before
         return loss

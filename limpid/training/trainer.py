@@ -19,6 +19,7 @@ from limpid.training.config import Config
 from limpid.training.construction import build_model, build_objective, build_optimizer
 from limpid.training.folder import RunFolder
 from limpid.training.interruption import Interruption
+from limpid.training.layers import Layers
 from limpid.training.metrics import Mean, norms
 from limpid.training.step import compiled_step, evaluate, train_step
 
@@ -39,6 +40,7 @@ class Trainer:
     """
 
     folder: RunFolder  # where the run in progress is kept
+    _layers: Layers  # what is known of the last batch of an epoch
 
     def __init__(self, config: Config, dataset: Dataset) -> None:
         self.config = config
@@ -77,7 +79,11 @@ class Trainer:
             callback.on_start(self)
         try:
             # numbers that overflow make the loss infinite or NaN, which is an error of its own
-            with Interruption() as interruption, np.errstate(over="ignore", invalid="ignore"):
+            with (
+                Interruption() as interruption,
+                np.errstate(over="ignore", invalid="ignore"),
+                Layers(self.model) as self._layers,
+            ):
                 while self.ended is None:
                     self._run_epoch(callbacks, interruption)
         finally:
@@ -91,7 +97,8 @@ class Trainer:
 
     def _run_epoch(self, callbacks: Sequence[Callback], interruption: Interruption) -> None:
         for indices in self.batches:
-            self._take_step(indices)
+            with self._layers.looking(self.batches.at_start):  # the last one is under way
+                self._take_step(indices)
             for callback in callbacks:
                 callback.on_step(self)
             if self.batches.at_start:
@@ -157,6 +164,7 @@ class Trainer:
             "seconds": round(self.seconds, 3),
             "weight_norms": norms((n, p.value) for n, p in named),
             "gradient_norms": norms((n, p.grad.value) for n, p in named if p.grad is not None),
+            **self._layers.line(),
         }
 
     def evaluate(self) -> tuple[float, Any]:

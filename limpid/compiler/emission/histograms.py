@@ -16,11 +16,12 @@ from limpid.compiler.emission.reductions import registers as folded
 from limpid.compiler.program.values import Value
 from limpid.ops.plain.magnitudes import BINS, LOWEST, NAN, SIDE, ZERO
 
-TABLES = 4
+TABLES = 4  # for many elements; a few count in one
+FEW = 48
 NOTHING = BINS  # where lanes that are not there count
 ROOM = 80  # counts of a table, with some that fill up its last line of memory
-COUNT, TOTAL = np.dtype(np.int32), np.dtype(np.int64)
-TOGETHER = 8  # totals that are written at once
+COUNT = np.dtype(np.int32)
+TOGETHER = 16  # totals that are written at once
 
 
 class Table:
@@ -31,12 +32,14 @@ class Table:
         self.kind = value.operands[0].dtype
         self.bits = np.dtype(f"i{self.kind.itemsize}")
         self.digits = 23 if self.kind == np.float32 else 52  # of the significand
+        self.total = value.dtype
         self.adds = "slots" in value.params
+        self.tables = TABLES if value.operands[0].size > FEW else 1
 
     def begin(self, code: Code) -> list[str]:
         """Tables with nothing in them; where they are."""
-        slot = code.slot(f"[{TABLES * ROOM} x i32], align 64")
-        for n in range(0, TABLES * ROOM, 16):
+        slot = code.slot(f"[{self.tables * ROOM} x i32], align 64")
+        for n in range(0, self.tables * ROOM, 16):
             place = code.make(f"getelementptr i32, ptr {slot}, i64 {n}")
             code.add(f"store <16 x i32> zeroinitializer, ptr {place}, align 64")
         return [slot]
@@ -49,7 +52,7 @@ class Table:
         for lane in range(code.width):
             found = code.make(f"extractelement {code.type_of(COUNT)} {bins}, i32 {lane}")
             wide = code.make(f"zext i32 {found} to i64")
-            first = lane % TABLES * ROOM
+            first = lane % self.tables * ROOM
             table = code.make(f"getelementptr i32, ptr {slots[0]}, i64 {first}")
             place = code.make(f"getelementptr i32, ptr {table}, i64 {wide}")
             before = code.make(f"load i32, ptr {place}")
@@ -57,19 +60,20 @@ class Table:
 
     def write(self, code: Code, slots: list[str], pointer: str) -> None:
         """The totals of all tables; added to what is there if this is one chunk of a slot."""
-        few, many = f"<{TOGETHER} x i32>", f"<{TOGETHER} x i64>"
+        size = self.total.itemsize * 8
+        few, many = f"<{TOGETHER} x i32>", f"<{TOGETHER} x i{size}>"
         for n in range(0, BINS, TOGETHER):
             total = ""
-            for table in range(TABLES):
+            for table in range(self.tables):
                 place = code.make(f"getelementptr i32, ptr {slots[0]}, i64 {table * ROOM + n}")
                 counts = code.make(f"load {few}, ptr {place}, align 4")
                 total = code.make(f"add {few} {total}, {counts}") if total else counts
-            total = code.make(f"zext {few} {total} to {many}")
-            place = code.make(f"getelementptr i64, ptr {pointer}, i64 {n}")
+            total = code.make(f"{'zext' if size > 32 else 'trunc'} {few} {total} to {many}")
+            place = code.make(f"getelementptr i{size}, ptr {pointer}, i64 {n}")
             if self.adds:
-                before = code.make(f"load {many}, ptr {place}, align 8")
+                before = code.make(f"load {many}, ptr {place}, align {size // 8}")
                 total = code.make(f"add {many} {total}, {before}")
-            code.add(f"store {many} {total}, ptr {place}, align 8")
+            code.add(f"store {many} {total}, ptr {place}, align {size // 8}")
 
     def _bins(self, code: Code, x: str) -> str:
         """The bin of each lane."""

@@ -22,7 +22,7 @@ from limpid.compiler.program.traced import (
 from limpid.compiler.program.values import Shape, Value
 from limpid.ops.errorfunction import erf, erfc
 from limpid.ops.plain.functions import recurrence, scatter_add, scatter_along, scatter_max
-from limpid.ops.plain.magnitudes import BINS, magnitudes
+from limpid.ops.plain.magnitudes import BINS, counts_of, magnitudes
 
 
 def _type_of(x: Any) -> Any:
@@ -287,7 +287,7 @@ def _magnitudes(x: Traced) -> Traced:
         x = x.astype(np.float32 if x.dtype.kind == "f" else np.float64)
     flat = x if x.ndim else x.reshape(1)
     params = {"function": "magnitudes", "axes": tuple(range(flat.ndim))}
-    return Traced(Value("reduce", (BINS,), np.dtype(np.int64), (flat.value,), params))
+    return Traced(Value("reduce", (BINS,), counts_of(x.size), (flat.value,), params))
 
 
 FUNCTIONS.update(

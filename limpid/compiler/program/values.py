@@ -25,10 +25,11 @@ call       whatever else: a primitive as NumPy does it
 
 Functions of maps are NumPy's, "erf" and "erfc", and "cast" and "view" (the same bits) to the
 value's type; of reductions also "argmax" and "argmin", the row-major place of the first extreme,
-or NaN, among the reduced axes, and "magnitudes" of all axes, which has an axis of bins; of `accumulate` also "recurrence" of a and b, which is h[i] =
-a[i] · h[i − 1] + b[i]. Pieces of a join do not overlap, their steps are positive; `fill` is a
-number for what they leave, None if they leave nothing. Indices are int64 and within their axis;
-`take_along` has the index's shape and differs from x along the axis only.
+or NaN, among the reduced axes, and "magnitudes" of all axes, which has an axis of bins; of
+`accumulate` also "recurrence" of a and b, which is h[i] = a[i] · h[i − 1] + b[i]. Pieces of a join
+do not overlap, their steps are positive; `fill` is a number for what they leave, None if they leave
+nothing. Indices are int64 and within their axis; `take_along` has the index's shape and differs
+from x along the axis only.
 """
 
 from __future__ import annotations

@@ -89,6 +89,11 @@ class Buffers:
         self._point(("end", end), made)
         return made
 
+    def take(self, end: Value, array: Array) -> None:
+        """Write an end to this array from now on."""
+        self.ends[end] = array
+        self._point(("end", end), array)
+
     def find(self, value: Value, worker: int) -> int | Cell:
         """The address of a value, or the cell with it."""
         if value.kind == "constant":

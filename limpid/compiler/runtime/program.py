@@ -46,6 +46,10 @@ class Program:
         """A new array that an end is written to; the one before is given away."""
         return self.buffers.renew(self.ends[number])
 
+    def take(self, number: int, array: Array) -> None:
+        """Write an end to this array from now on, which lies as its own does."""
+        self.buffers.take(self.ends[number], array)
+
     def noted(self, number: int, notes: Array) -> Array:
         """A small probe as it was when the buffers' notes were copied."""
         now = self.array(number)

@@ -21,7 +21,7 @@ def keep_company(stages: Sequence[Stage], apart: Collection[Value]) -> dict[Valu
     """Move nests of values apart into others, where they can be; the new stages of these values.
 
     What is left of a nest that was moved has no values. A nest takes others if it has no
-    reductions, whose terms would come in another order then.
+    reductions of its own, whose terms would come in another order then.
     """
     lookers = [n for n, stage in enumerate(stages) if stage.values[0] in apart]
     company = _Company(stages, apart) if lookers else None
@@ -62,7 +62,9 @@ class _Company:
 
     def _can_be(self, number: int, target: int) -> bool:
         own, others = self._stages[number].values, self._stages[target].values
-        if len(own) + len(others) > MOST or self._stages[target].kept is not None:
+        if len(own) + len(others) > MOST:
+            return False
+        if self._stages[target].kept not in (None, self._stages[number].kept):
             return False
         if target > number:
             last = len(self._stages)

@@ -73,10 +73,25 @@ class Compiled:
     def _use(self, program: Program) -> None:
         """Let this one run."""
         self.program = program
-        self._holdings = Holdings(program, self._inputs, self._new, self._gradients)
+        self._holdings = self._own_holdings()
         self._results.forget()
         can_point = words_tell() and program.is_whole
         self._point = program.buffers.pointer(self._inputs) if can_point else None
+
+    def share(self, other: Compiled) -> None:
+        """Write to the arrays that another one of the same graph writes to.
+
+        Then the two can take turns, and nothing has to be copied between them.
+        """
+        if other._holdings.share(self.program):
+            self._holdings = other._holdings
+
+    def part(self) -> None:
+        """Share with nobody from now on."""
+        self._holdings = self._own_holdings()
+
+    def _own_holdings(self) -> Holdings:
+        return Holdings(self.program, self._inputs, self._new, self._gradients)
 
     @property
     def native(self) -> Native:

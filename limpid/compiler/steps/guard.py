@@ -11,7 +11,8 @@ from limpid.compiler.steps.flags import NANS_ONLY, STRICT, flag
 from limpid.compiler.steps.history import History
 from limpid.compiler.steps.probes import ProbedGraph
 from limpid.compiler.steps.recordings import Recording
-from limpid.compiler.steps.sight import Sight, Watch, select_in
+from limpid.compiler.steps.selection import Probe
+from limpid.compiler.steps.sight import Observer, Sight, Watch
 from limpid.errors import NonFiniteError
 from limpid.graph.node import Array
 from limpid.graph.registry import operations
@@ -27,8 +28,10 @@ class Guard(Watch):
 
     keeps_history = True  # a benchmark of the flag does without
 
-    def __init__(self, sight: Sight, recording: Recording) -> None:
-        super().__init__(sight, recording)
+    def __init__(
+        self, sight: Sight, recording: Recording, observers: Sequence[tuple[Observer, list[Probe]]]
+    ) -> None:
+        super().__init__(sight, recording, observers)
         self._leniency = STRICT
         self._program: Any = None
         self._flag: Any = None  # a view of the number
@@ -44,40 +47,41 @@ class Guard(Watch):
             self._trace(inputs, whole)
         return outputs, writes
 
-    def update(self, inputs: Sequence[Array], read: Sequence[Storage]) -> list[Any]:
-        """The same, where slots are written in place."""
+    def _updated(
+        self,
+        inputs: Sequence[Array],
+        read: Sequence[Storage],
+        due: tuple[bool, ...],
+        probed: ProbedGraph | None,
+    ) -> list[Any]:
         self._sight.number += 1
-        probed = self._probed or self._prepared()
         assert probed is not None
         if self.keeps_history:
             self._history.note(inputs, read, probed.executor.is_as_before(read))
-        outputs = super().update(inputs, read)
-        if not self._is_finite():
-            self._look(inputs, read)
+        outputs = super()._updated(inputs, read, due, probed)
+        if not self._is_finite(probed):
+            self._look(inputs, read, probed)
         return outputs
 
-    def _probed_graph(self) -> ProbedGraph:
+    def _probed_graph(self, probes: list[Probe]) -> ProbedGraph:
         recording = self._recording
-        probes = select_in(recording, self._patterns)
         reference = flag(recording, self._leniency)
         flags = [] if reference is None else [reference]
         return ProbedGraph(recording.graph, recording.idle, probes, recording.gradients, flags)
 
-    def _is_finite(self) -> bool:
+    def _is_finite(self, probed: ProbedGraph) -> bool:
         """Whether the flag is up."""
-        assert self._probed is not None
-        program = self._probed.executor.program
+        program = probed.executor.program
         if program is not self._program:
-            self._program, self._flag = program, self._probed.flag()
+            self._program, self._flag = program, probed.flag()
         if self._flag is None:
             return True
         number = self._flag.item()
         return bool(number - number == 0)
 
-    def _look(self, inputs: Sequence[Array], read: Sequence[Storage]) -> None:
+    def _look(self, inputs: Sequence[Array], read: Sequence[Storage], probed: ProbedGraph) -> None:
         """The flag has fallen: find out why, and raise; or be more lenient if it means nothing."""
-        assert self._probed is not None
-        state = self._history.state(self._probed.executor)
+        state = self._history.state(probed.executor)
         self._history.forget()
         idle = [storage.read() for storage in self._idle]
         try:
@@ -90,7 +94,8 @@ class Guard(Watch):
             raise
         if self._leniency < NANS_ONLY:
             self._leniency += 1
-            self._probed = self._program = None
+            self._program = None
+            self._programs.clear()
 
     def _trace(self, inputs: Sequence[Array], state: Sequence[Array]) -> None:
         origin = operations["trace_call"](self._recording, inputs, state, self._sight.number)

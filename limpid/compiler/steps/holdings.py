@@ -25,6 +25,9 @@ from limpid.tensor import Tensor
 class Holdings:
     """The storages that native code reads and writes, and the gradients that it leaves.
 
+    Programs of one graph, of which some are probed, can share what they write: then whichever runs
+    finds everything as it would be had it run before.
+
     first      the number of the first slot among the inputs
     written    slots that are written
     gradients  leaves, each with the number of the output that its `.grad` becomes, or None
@@ -37,12 +40,26 @@ class Holdings:
         written: Sequence[int],
         gradients: Sequence[tuple[Node, int | None]],
     ) -> None:
-        self._native, self._first, self._written = native, first, written
+        self._programs, self._first, self._written = [native], first, written
         self._nodes = [node for node, number in gradients if number is not None]
         self._numbers = [number for _, number in gradients if number is not None]
         self._absent = [node for node, number in gradients if number is None]
         self._write = Write()
         self.forget()
+
+    def share(self, program: Program) -> bool:
+        """Let another program of the same graph write to the same arrays, if it lays them out so.
+
+        Its inputs, slots and gradients are those of the first; more slots may follow on.
+        """
+        own = self._programs[0]
+        for number in self._numbers:
+            a, b = own.array(number), program.array(number)
+            if (a.shape, a.strides, a.dtype) != (b.shape, b.strides, b.dtype):
+                return False
+        self._programs.append(program)
+        self.forget()
+        return True
 
     def forget(self) -> None:
         """Look at everything again next time."""
@@ -124,7 +141,8 @@ class Holdings:
                 same = False
             if not same:
                 array = np.asarray(storage.array, order="C")
-                self._native.buffers.set_input(self._first + slot, array)
+                for program in self._programs:
+                    program.buffers.set_input(self._first + slot, array)
                 del array  # which would be counted
         self._renew(held)
         self._arrays = [storages[slot].array for slot in self._written]
@@ -133,7 +151,7 @@ class Holdings:
         self._storages = storages
 
     def _watched(self) -> list[Any]:
-        return [*self._arrays, *map(self._native.array, self._numbers), *self._tensors]
+        return [*self._arrays, *map(self._programs[0].array, self._numbers), *self._tensors]
 
     def _held(self) -> set[int]:
         """The ids of arrays and tensors that somebody else may hold."""
@@ -153,12 +171,20 @@ class Holdings:
     def _renew(self, held: set[int]) -> None:
         """Other arrays for gradients that somebody holds."""
         if not self._tensors:
-            self._tensors = [Tensor(None, 0, self._native.renew(n)) for n in self._numbers]
+            self._tensors = [Tensor(None, 0, self._new_array(n)) for n in self._numbers]
             return
         for place, number in enumerate(self._numbers):
             tensor = self._tensors[place]
             if id(tensor) in held or id(tensor._value) in held:
-                self._tensors[place] = Tensor(None, 0, self._native.renew(number))
+                self._tensors[place] = Tensor(None, 0, self._new_array(number))
+
+    def _new_array(self, number: int) -> Array:
+        """Another array for a gradient, which all programs write to."""
+        first, *others = self._programs
+        made = first.renew(number)
+        for program in others:
+            program.take(number, made)
+        return made
 
 
 def _retain(node: Node, gradient: Tensor | None) -> None:

@@ -91,10 +91,10 @@ def _numbered(pairs: Iterable[tuple[str, str, Reference]]) -> Named:
 def _of_modules(returns: Sequence[Return]) -> Iterator[tuple[str, str, Reference]]:
     for returned in returns:
         for path, value in returned.leaves:
-            yield returned.module, _brackets(path), value
+            yield returned.module, brackets(path), value
 
 
-def _brackets(path: str) -> str:
+def brackets(path: str) -> str:
     """`1.h` as `[1][h]`."""
     return "".join(f"[{part}]" for part in path.split(".")) if path else ""
 
@@ -128,7 +128,7 @@ def _of_variables(
     for source, call in calls.items():
         name = target_name(source)
         for path, value in call.leaves if name else ():
-            found.append((value[0].number, _within(call.scope, name or ""), _brackets(path), value))
+            found.append((value[0].number, _within(call.scope, name or ""), brackets(path), value))
     for source, made in nodes.items():
         name = target_name(source)
         value = _last(made, written, used) if name else None

@@ -31,6 +31,11 @@ def prepare(
     return Compiled(graph, target, gradients, probes)
 
 
+def runs_in_place() -> bool:
+    """Whether what `prepare` gives has an `update`."""
+    return native_target() is not None
+
+
 def make_ready() -> None:
     """Import what `prepare` needs, for which a first call would have to wait."""
     if native_target() is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -84,13 +85,20 @@ class ProbedGraph:
         noted: Array = program.noted(number, program.buffers.notes)
         return noted
 
-    def named(self, found: Found) -> Probed:
-        """What was found, by name; statistics as numbers."""
-        values = (self._value(place, found) for place in range(len(self._probes)))
-        return {
-            probe.name: finished(probe.statistic, value) if probe.statistic else value
-            for probe, value in zip(self._probes, values, strict=True)
-        }
+    def named(self, found: Found, places: Iterable[int] | None = None) -> Probed:
+        """What was found, by name; statistics as numbers. Only what is at some places, if given."""
+        named = {}
+        for place in range(len(self._probes)) if places is None else places:
+            probe, value = self._probes[place], self._value(place, found)
+            if probe.statistic:
+                value = finished(probe.statistic, value, _size(probe.value))
+            named[probe.name] = value
+        return named
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where the probes are, by name."""
+        return {probe.name: place for place, probe in enumerate(self._probes)}
 
     def _value(self, place: int, found: Found) -> Any:
         values, notes = found
@@ -120,6 +128,14 @@ def _reference(probe: Probe) -> Reference:
             x = x - _tensor(probe.before)
         made = statistic(probe.statistic, x) if probe.statistic else x
     return reference_of(made) if isinstance(made, Tensor) else np.asarray(made)
+
+
+def _size(value: Reference) -> int:
+    """How many elements a value has."""
+    if is_reference(value):
+        node, index = value
+        return int(node.outputs[index].size)
+    return int(np.asarray(value).size)
 
 
 def _tensor(value: Reference) -> Tensor:

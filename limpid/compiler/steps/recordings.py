@@ -43,7 +43,6 @@ class Recording:
         take = Take(function, signature, self.guards)
         self.graph = take.graph
         self.trail = take.trail
-        self.executor = prepare(take.graph, take.gradients)
         self.watch: Any = None  # runs in the executor's place while there is something to show
         self.effects = take.effects
         self.gradients = take.gradients  # leaves; the number of an output, or None
@@ -107,6 +106,11 @@ class Recording:
         """What the graph's slots hold now."""
         read = self._read if self._generator is None else self._of_this_thread(self._read)
         return [storage.read() for storage in read]
+
+    @cached_property
+    def executor(self) -> Any:
+        """What runs the graph; made when it is first needed, which is never if all is probed."""
+        return prepare(self.graph, self.gradients)
 
     @cached_property
     def labels(self) -> Labels:

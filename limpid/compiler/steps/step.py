@@ -16,7 +16,7 @@ from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.replay import Replay
 from limpid.compiler.steps.replayfile import save_replay
 from limpid.compiler.steps.reports.shown import Shown
-from limpid.compiler.steps.sight import Sight
+from limpid.compiler.steps.sight import Observer, Sight
 from limpid.compiler.steps.signature import Signature
 from limpid.compiler.steps.traced import Traced
 from limpid.compiler.steps.verification import verify as verify_call
@@ -129,6 +129,9 @@ class Step(Shown, Traced):
         found = self.record(itself, args, kwargs)
         self.count += 1
         self.sight.watch(found[0])
+        if found[0].watch is None:
+            with _no_collection():
+                found[0].executor  # noqa: B018  # made now
         self._reasons.append(reason)
         self._put_first(found[0])
         return found
@@ -212,8 +215,10 @@ class Step(Shown, Traced):
                    the first of these that has the name. What has it again is "fc1#2"
         kind       grad: the gradient of a parameter or an argument ("grad:fc1.weight"), else with
                    respect to a value ("grad:fc1"). state: a slot as the call finds it, new: as it
-                   leaves it ("new:fc1.weight")
-        statistic  norm, mean, max, min; nan: how many are NaN; zeros: the share that is 0
+                   leaves it ("new:fc1.weight"), update: the difference
+        statistic  norm, mean, std, max, min; nan: how many are NaN; zeros: the share that is 0;
+                   histogram: counts of orders of magnitude; saturated: the share near an end of
+                   the range of a function such as tanh
 
         Raises ArgumentError, which says what there is, for a pattern that names nothing: at once,
         or at the call for which the function is recorded anew. It does not change what is computed.
@@ -237,6 +242,12 @@ class Step(Shown, Traced):
         """Stop showing what these patterns name; all of them if none is given."""
         with self.lock:
             self.sight.remove(patterns, self._recordings)
+
+    def observe(self, observer: Observer, is_there: bool = True) -> None:
+        """Show an observer what it asks for, from the next call on; or show it no more."""
+        with self.lock:
+            change = self.sight.observe if is_there else self.sight.leave
+            change(observer, self._recordings)
 
     @property
     def probes(self) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Trail:
     nodes      all that was recorded, needed or not, oldest first
     gradients  for each leaf, what was last in its `.grad`
     slots      all state that was met, by name, needed or not
+    modules    under which names modules ran, by their ids
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -48,15 +49,14 @@ class Trail:
         self.nodes: list[Node] = []
         self.gradients: dict[Node, Reference] = {}
         self.slots: dict[str, Node] = {}
+        self.modules: dict[int, set[str]] = defaultdict(set)
         self._recorder: Recorder | None = recorder
 
     def note_result(self, module: Any, scope: str, value: Any) -> None:
         """A module returns, in its own scope; the one given is its caller's."""
         recorder = self._recorder
-        name = context.state.scope
-        if name == scope:  # the outermost has no name of its own
-            kind = type(module).__name__
-            name = f"{scope}.{kind}" if scope else kind
+        name = name_of(module, scope)
+        self.modules[id(module)].add(name)
         if recorder is None or context.state.recorder is not recorder:
             self.hidden[name] = None
             return
@@ -100,6 +100,15 @@ class Trail:
         }
         self.slots = dict(filter(_has_value, recorder.slots.items()))
         self._recorder = None
+
+
+def name_of(module: Any, scope: str) -> str:
+    """What the module that now runs is called; the scope given is its caller's."""
+    name = context.state.scope
+    if name != scope:
+        return name
+    kind = type(module).__name__  # the outermost has no name of its own
+    return f"{scope}.{kind}" if scope else kind
 
 
 def _has_value(slot: tuple[str, Node]) -> bool:

@@ -23,14 +23,20 @@ from limpid.graph.node import Array
 from limpid.ops.plain.functions import traceable
 
 BINS = 64
+SMALL, LARGE = np.dtype(np.uint16), np.dtype(np.int64)
 ZERO, NAN = 31, 63  # the bins of 0 and of NaN
 LOWEST, HIGHEST = -20, 9  # powers of 4 between which magnitudes are told apart
 SIDE = HIGHEST - LOWEST + 1  # the number of the last bin of a sign, counted from 0
 
 
+def counts_of(size: int) -> np.dtype[Any]:
+    """The type for counts of so many elements: a short one if that suffices."""
+    return SMALL if size <= np.iinfo(SMALL).max else LARGE
+
+
 @traceable
 def magnitudes(x: Any) -> Array:
-    """The number of elements in each bin, as int64.
+    """The number of elements in each bin, as uint16 up to 65535 elements, else as int64.
 
     >>> import numpy as np
     >>> counts = magnitudes(np.array([0.0, 1.0, 2.0, -5.0, np.nan]))
@@ -47,7 +53,7 @@ def magnitudes(x: Any) -> Array:
     bins = np.where(np.signbit(x), ZERO - 1 - places, ZERO + 1 + places)
     bins[x == 0] = ZERO
     bins[np.isnan(x)] = NAN
-    return np.bincount(bins, minlength=BINS).astype(np.int64)
+    return np.bincount(bins, minlength=BINS).astype(counts_of(x.size))
 
 
 def bin_edges() -> Array:
