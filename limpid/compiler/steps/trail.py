@@ -20,12 +20,20 @@ Leaves = list[tuple[str, Reference]]  # with their paths in a nested value
 
 
 class Return(NamedTuple):
-    """A module has returned: its path, the scope and the line that called it, and what."""
+    """A module has returned: its path, the scope and the line that called it, and what.
+
+    kind           its class
+    training       its mode at that time
+    differentiable whether gradients were enabled
+    """
 
     module: str
     scope: str
     source: Source | None
     leaves: Leaves
+    kind: type
+    training: bool
+    differentiable: bool
 
 
 class Trail:
@@ -66,7 +74,9 @@ class Trail:
             for path, x in leaves
             if isinstance(x, Tensor) and x.node in recorder.own
         ]
-        self.returns.append(Return(name, scope, capture(2), made))
+        mode = bool(getattr(module, "training", True))
+        open_ = context.state.grad_enabled
+        self.returns.append(Return(name, scope, capture(2), made, type(module), mode, open_))
 
     def note_gradient(self, node: Node, gradient: Any) -> None:
         """A backward pass has the whole gradient of a node: a list where it has several outputs."""

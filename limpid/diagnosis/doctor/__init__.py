@@ -1,0 +1,1 @@
+"""The doctor: facts of a training step, rules over them, and a report of what is wrong."""

@@ -1,0 +1,169 @@
+"""Watching a step with the doctor's eyes, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from limpid.compiler.steps.step import BoundStep, Step
+from limpid.diagnosis.doctor.causes import diagnose
+from limpid.diagnosis.doctor.facts import Facts
+from limpid.diagnosis.doctor.observer import Observer
+from limpid.diagnosis.doctor.report import Report
+from limpid.errors import ArgumentError, LimpidError
+from limpid.tensor import Tensor
+from limpid.transforms.nesting import flatten
+
+ALL = 8  # calls at the beginning of which numbers are taken
+RARER = 1.2  # later the next one is this many times as late as the one before
+
+
+class Doctor:
+    """A training step that is looked at while it runs. Calling it does what the step does.
+
+    Each call notes the loss. Of the first 8 calls, and then of ever fewer, all other numbers are
+    taken, by running the call a second time from the state that it found. `report` says what is
+    wrong. A `Doctor` computes with a compiled step of its own, so nothing is added to yours.
+    """
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        self._step = Step(_function(step), keep=1)
+        self._observer = Observer()
+        self._next = 1
+        self._looked = True
+        self.__name__ = self._step.__name__
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """The step, with facts taken of the call."""
+        kept = self._step.sight.kept
+        before = kept[-1] if kept else None
+        try:
+            result = self._step(*args, **kwargs)
+        except LimpidError as error:
+            latest = kept[-1] if kept and kept[-1] is not before else None
+            self._observer.fail(error, latest)
+            raise
+        call = kept[-1] if kept else None
+        if call is None or call is before:
+            raise ArgumentError(
+                f"{self.__name__} ran uncompiled: a step that is looked at can't be called in a "
+                "recording or a transform, or on a tensor that carries a gradient"
+            )
+        self._observer.note(call)
+        self._note_loss(call, result)
+        facts = self._observer.facts
+        self._looked = facts.calls >= self._next
+        if self._looked:
+            self._observer.look(call)
+            self._next = facts.calls + 1 if facts.calls < ALL else int(facts.calls * RARER) + 1
+        return result
+
+    @property
+    def facts(self) -> Facts:
+        """What was seen so far."""
+        if not self._looked:
+            self._observer.look(self._step.sight.calls()[-1])
+            self._looked = True
+        return self._observer.facts
+
+    def report(self) -> Report:
+        """What is wrong, as far as the calls show. Raises ArgumentError before the first call."""
+        facts = self.facts
+        if not facts.calls and not facts.failure:
+            raise ArgumentError(
+                f"{self.__name__} has not been called yet\nremedy: "
+                "limpid.doctor(step, batches), or call the doctor in the place of the step"
+            )
+        return Report(self.__name__, diagnose(facts), looked_at(facts))
+
+    def __repr__(self) -> str:
+        return f"<doctor of {self.__name__}, which was called {self._observer.facts.calls} times>"
+
+    def _note_loss(self, call: Any, result: Any) -> None:
+        """The loss, where the step returns it or the largest part of it."""
+        trail = call.recording.trail
+        structure = self._observer._kinds[id(call.recording)].structure
+        leaves = [x for _, x in flatten(result)[0] if isinstance(x, Tensor)]
+        behind = set(structure.behind)
+        for (_, reference), value in zip(trail.results, leaves):
+            scalar = value.size == 1 and isinstance(reference, tuple)
+            if scalar and (reference in structure.losses or reference[0] in behind):
+                self._observer.facts.losses.append(float(np.asarray(value.value).item()))
+                return
+
+
+def _function(step: Any) -> Callable[..., Any]:
+    """The function of a step, which may be compiled already."""
+    if isinstance(step, Doctor):
+        return step._step.function
+    if isinstance(step, BoundStep):
+        return step.step.function.__get__(step.instance)  # type: ignore[no-any-return]  # a method
+    if isinstance(step, Step):
+        return step.function
+    if not callable(step):
+        raise ArgumentError(
+            f"doctor() takes a training step, which is a function, not {type(step).__name__}"
+        )
+    return step  # type: ignore[no-any-return]  # it is callable
+
+
+def doctor(step: Callable[..., Any], batches: Iterable[Any] | None = None) -> Doctor:
+    """A Doctor of a training step; with batches, one that has seen the step train on them.
+
+    step     a function, compiled or not: gradients, update, and the loss as its result
+    batches  its arguments, a tuple for each call; one that is no tuple is a single argument
+
+    The calls train, as they do without a doctor. Where one raises an error of limpid's, the
+    report says so, and what it comes from. Raises ArgumentError for what is no step, no batches.
+
+    >>> import numpy as np, limpid
+    >>> from limpid import nn
+    >>> _ = limpid.manual_seed(0)
+    >>> model = nn.Linear(4, 3)
+    >>> optimizer = limpid.optim.SGD(model.parameters(), lr=0.1)
+    >>> def step(x, y):
+    ...     loss = nn.functional.cross_entropy(limpid.softmax(model(x)), y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> x, y = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32), np.arange(12) % 3
+    >>> [finding.rule for finding in limpid.doctor(step, [(x, y)] * 5).report().findings]
+    ['missing-zero-grad', 'softmax-twice']
+    """
+    made = Doctor(step)
+    if batches is None:
+        return made
+    try:
+        arguments = iter(batches)
+    except TypeError:
+        raise ArgumentError(
+            f"batches are the arguments of the step, one tuple for each call, not "
+            f"{type(batches).__name__}"
+        ) from None
+    count = 0
+    for batch in arguments:
+        count += 1
+        try:
+            made(*(batch if isinstance(batch, tuple | list) else (batch,)))
+        except LimpidError:
+            if not made._observer.facts.failure or not made._observer.facts.calls:
+                if not made._observer.facts.choices:
+                    raise
+            break
+    if not count:
+        raise ArgumentError("there are no batches: the doctor has to see the step run")
+    return made
+
+
+def looked_at(facts: Facts) -> dict[str, int]:
+    """What there was to see."""
+    return {
+        "calls": facts.calls,
+        "calls with all numbers": facts.seen,
+        "parameters": len(facts.parameters),
+        "layers": len(facts.layers),
+        "activations": len(facts.activations),
+        "losses of classes": len(facts.choices),
+    }

@@ -1,0 +1,1 @@
+"""The rules: functions from facts to findings, by subject."""

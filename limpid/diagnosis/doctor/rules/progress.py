@@ -1,0 +1,156 @@
+"""Whether anything is learnt: the loss over the calls, and the size of the updates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from limpid.diagnosis.doctor.facts import Facts, ParameterFacts
+from limpid.diagnosis.doctor.finding import Finding
+from limpid.diagnosis.doctor.rules.wiring import named
+
+CALLS = 16  # losses, with fewer nothing is said of their course
+FALL = 0.02  # of the first losses: what counts as falling
+SPREAD = 2.0  # standard errors by which a difference stands out from the noise of batches
+CHANCE = 0.97  # of the entropy of the labels
+STILL = 0.01  # of it: by which the latest losses may still differ
+# Updates of a thousandth of the weights are usual. Adam's first ones are the learning rate for
+# each element, a tenth of the weights of a narrow layer with 0.01.
+LARGE = 0.5
+ROUGH = 3  # calls in which an update is that large
+SMALL = 1e-5
+STEEP = 0.02  # ‖gradient‖·‖weights‖ over the loss: with less there is nothing left to gain
+
+
+def falls(facts: Facts) -> bool:
+    """Whether the loss is clearly lower at the end; so it counts where too few are known."""
+    losses = np.array(facts.losses)
+    if len(losses) < CALLS:
+        return bool(np.all(np.isfinite(losses)))
+    if not np.all(np.isfinite(losses)):
+        return False
+    first, last, error = ends(losses)
+    return first - last > max(FALL * abs(first), SPREAD * error)
+
+
+def ends(losses: np.ndarray) -> tuple[float, float, float]:
+    """The mean of the first and of the last fifth, and the standard error of their difference."""
+    n = max(3, len(losses) // 5)
+    a, b = losses[:n], losses[-n:]
+    # batches come again, so what differs from one to the next is not all noise
+    return float(a.mean()), float(b.mean()), float(np.sqrt((a.var() + b.var()) / n))
+
+
+def loss_not_falling(facts: Facts) -> Iterator[Finding]:
+    """The loss is not lower at the end, though there is a slope."""
+    losses = np.array(facts.losses)
+    if len(losses) < CALLS or not facts.takes_gradient:
+        return
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size:
+        yield _course(
+            f"the loss is {losses[bad[0]]} from call {bad[0] + 1} on", "training diverged",
+            "a smaller learning rate; limpid.trace_nans() finds where it begins", losses,
+        )  # fmt: skip
+        return
+    first, last, error = ends(losses)
+    if first - last > max(FALL * abs(first), SPREAD * error) or slope(facts) < STEEP:
+        return
+    if abs(last - first) <= FALL * abs(first) and first - last > 0 and len(losses) < 2 * CALLS:
+        return
+    rises = last - first > max(FALL * abs(first), SPREAD * error)
+    yield _course(
+        f"the loss was {first:.4g} in the first calls and is {last:.4g} in the latest of "
+        f"{len(losses)}",
+        "steps go the wrong way (a sign), or are too large" if rises
+        else "steps lead nowhere: too large, too small, or nothing to be learnt from the data",
+        "look at the sign of the loss and of the update; another learning rate, ten times "
+        "smaller or larger", losses,
+    )  # fmt: skip
+
+
+def _course(evidence: str, cause: str, remedy: str, losses: np.ndarray) -> Finding:
+    numbers = {"first": float(losses[0]), "last": float(losses[-1]), "calls": len(losses)}
+    return Finding("loss-not-falling", "the loss", evidence, cause, remedy, numbers)
+
+
+def slope(facts: Facts) -> float:
+    """The least of ‖gradient‖·‖weights‖ over the loss, over the calls looked at."""
+    trained = [p for p in facts.parameters.values() if p.is_weight and p.gradients and p.reached]
+    found = []
+    for t, step in enumerate(facts.steps):
+        if step > len(facts.losses):
+            continue
+        total = sum(
+            p.gradients[t] * p.weights[t]
+            for p in trained if len(p.gradients) == len(p.weights) and t < len(p.weights)
+        )  # fmt: skip
+        found.append(total / max(abs(facts.losses[step - 1]), 1e-30))
+    return float(np.median(found)) if found else 0.0
+
+
+def loss_at_chance(facts: Facts) -> Iterator[Finding]:
+    """The loss is what guessing from the frequencies of the classes gives."""
+    for choice in facts.choices.values():
+        count = len(choice.losses)
+        if count < 6 or facts.calls < CALLS or not np.all(np.isfinite(choice.losses)):
+            continue
+        half = count // 2
+        last, chance = float(np.mean(choice.losses[half:])), float(np.mean(choice.chance[half:]))
+        quarters = choice.losses[half : half + half // 2], choice.losses[half + half // 2 :]
+        fell = float(np.mean(quarters[0]) - np.mean(quarters[1])) if half >= 2 else 0.0
+        if chance < 0.1 or last < CHANCE * chance or last > 1.15 * chance or fell > STILL * chance:
+            continue
+        yield Finding(
+            "loss-at-chance", choice.source,
+            f"the loss is {last:.4g}; the frequencies of the classes alone give {chance:.4g}",
+            "the scores say nothing about the classes: the inputs tell nothing about the labels "
+            "(shuffled, or lost), or nothing is learnt",
+            "look at a batch with its labels; train on ten examples until they are known by heart",
+            {"loss": last, "chance": chance},
+        )  # fmt: skip
+
+
+def update_ratio(facts: Facts) -> Iterator[Finding]:
+    """Updates that are large, or tiny, against the weights."""
+    if facts.calls < CALLS or facts.seen < ROUGH:
+        return
+    weights = [p for p in facts.weights if p.trainable]
+    yield from _large(facts, weights)
+    yield from _small(facts, weights)
+
+
+def _large(facts: Facts, weights: list[ParameterFacts]) -> Iterator[Finding]:
+    found = [p for p in weights if int(np.sum(p.ratios[1:] > LARGE)) >= ROUGH]
+    losses = np.array(facts.losses)
+    if not found or (losses.size >= CALLS and falls(facts) and not bounces(losses)):
+        return
+    worst = max(found, key=lambda p: np.nanmax(p.ratios[1:]))
+    times = int(np.sum(worst.ratios > LARGE))
+    ratio = float(np.nanmedian(worst.ratios[worst.ratios > LARGE]))
+    yield Finding(
+        "update-ratio", named(found),
+        f"in {times} of the calls looked at an update changed {worst.name} by {ratio:.2g} of its "
+        "size; about 0.001 is usual", "the learning rate is too large",
+        "a learning rate ten to a hundred times smaller", {"ratio": ratio, "times": times},
+    )  # fmt: skip
+
+
+def bounces(losses: np.ndarray) -> bool:
+    """Whether the loss rose to more than three times its first value, or is no number."""
+    return bool(not np.all(np.isfinite(losses)) or losses.max() > 3 * abs(losses[0]))
+
+
+def _small(facts: Facts, weights: list[ParameterFacts]) -> Iterator[Finding]:
+    if not weights or len(facts.losses) < CALLS or falls(facts) or slope(facts) < STEEP:
+        return
+    later = [np.nanmedian(p.ratios[len(p.ratios) // 3 :]) for p in weights if len(p.ratios)]
+    most = float(np.nanmax(later))
+    if 0 < most < SMALL:
+        yield Finding(
+            "update-ratio", named(weights),
+            f"no update changes any weight by more than {most:.2g} of its size; about 0.001 is "
+            "usual", "the learning rate is too small",
+            "a larger learning rate; look at the schedule", {"ratio": most},
+        )  # fmt: skip
