@@ -69,6 +69,7 @@ class LayerFacts:
     outputs: Series = field(default_factory=list)
     gradients: Series = field(default_factory=list)  # norms, with respect to the output
     varied: Series = field(default_factory=list)  # of the inputs, from example to example
+    lost: Series = field(default_factory=list)  # of its gradients in half precision, as above
     raw: bool = False  # whether what comes in is computed from arguments alone
 
 

@@ -228,6 +228,8 @@ class Look:
             arrived = upstream.get(layer.output, ())
             g = self._value(arrived[0]) if arrived else None
             known.gradients.append(_or_nan(g, measures.norm))
+            if g is not None and g.dtype.name in HALF:
+                known.lost.append(measures.share_lost(g))
 
     def _activations(self) -> None:
         for activation in self.structure.activations:

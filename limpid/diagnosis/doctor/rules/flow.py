@@ -26,8 +26,8 @@ def vanishing(facts: Facts) -> Iterator[Finding]:
     if len(layers) < DEPTH - 1:
         return
     sizes = np.array([middle(x) for x in layers])
-    if not sizes.max() > 0:
-        return
+    if np.sum(sizes > 0) < DEPTH - 1:
+        return  # what is cut off at once does not fade
     last = int(np.argmax(sizes))
     first = int(np.argmin(sizes[: last + 1]))
     ratio = float(sizes[first] / sizes[last])

@@ -8,6 +8,8 @@ import numpy as np
 
 from limpid.diagnosis.doctor.facts import Facts, LayerFacts
 from limpid.diagnosis.doctor.finding import Finding
+from limpid.diagnosis.doctor.rules.progress import CALLS as COURSE
+from limpid.diagnosis.doctor.rules.progress import bounces, falls
 from limpid.diagnosis.doctor.rules.wiring import named
 
 # A layer keeps the size of what it is given if its weights have a standard deviation of 1/√fan-in;
@@ -19,6 +21,7 @@ SMALL_WHOLE = 1e-3
 # Inputs of size 1 are what initialisations are made for. Pixels from 0 to 255 have about 100;
 # counts up to 16, which networks still learn from, have 8.
 LARGE_INPUT = 30.0
+WORSE = 3.0  # times the loss of guessing, at the first call
 CALLS = 3
 # Half precision: subnormal numbers have lost digits, below them there is 0.
 LOST = 0.5
@@ -112,7 +115,7 @@ def input_scale(facts: Facts) -> Iterator[Finding]:
         if not layer.raw or not layer.inputs or facts.seen < CALLS:
             continue
         size, varied = float(np.median(layer.inputs)), float(np.median(layer.varied))
-        if size > LARGE_INPUT:
+        if size > LARGE_INPUT and _harms(facts):
             yield Finding(
                 "input-scale", layer.name, f"what comes in has a root mean square of {size:.3g}",
                 "inputs are given in their own units, not scaled",
@@ -130,8 +133,31 @@ def input_scale(facts: Facts) -> Iterator[Finding]:
             return
 
 
+def _harms(facts: Facts) -> bool:
+    """Whether training suffers: linear models, and some others, can do with large inputs."""
+    if len(facts.losses) < COURSE:
+        return False
+    at_first = [x.losses[0] / x.chance[0] for x in facts.choices.values() if x.losses]
+    losses = np.array(facts.losses)
+    confident = bool(at_first) and max(at_first) > WORSE
+    return confident or _saturates(facts) or not falls(facts) or bounces(losses)
+
+
 def underflow(facts: Facts) -> Iterator[Finding]:
     """Gradients, or updates, below what a short type can hold."""
+    layers = [x for x in facts.layers.values() if len(x.lost) >= CALLS]
+    faded = [x for x in layers if float(np.median(x.lost)) > LOST]
+    if faded and 2 * len(faded) >= len(layers):
+        share = float(np.median([np.median(x.lost) for x in faded]))
+        yield Finding(
+            "underflow", ", ".join(x.name for x in faded[:4]),
+            f"{share:.0%} of the gradients' elements that arrive at {len(faded)} of {len(layers)} "
+            "layers in half precision lie below the smallest normal number, or are 0 altogether",
+            "the gradients are too small for the type",
+            "multiply the loss by 1024 or more and divide the gradients by it, or compute in "
+            "float32", {"share": share, "layers": len(faded)},
+        )  # fmt: skip
+        return
     half = [p for p in facts.parameters.values() if len(p.lost) >= CALLS]
     lost = [p for p in half if float(np.median(p.lost)) > LOST]
     if half and 2 * len(lost) >= len(half) and lost:
