@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,14 +67,17 @@ def experiment(
 
 
 def _show(found: Experiment) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for number, heading in enumerate(found.table.headings):
-        justify = "left" if isinstance(found.table.rows[0][number], str) and not number else "right"
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # one of the two
+        cells = [str(row[number]) for row in found.table.rows]
+        narrow = max(map(len, (*cells, *heading.split())))
+        is_name = isinstance(found.table.rows[0][number], str) and not number
+        table.add_column(fill(heading, narrow), justify="left" if is_name else "right")
     for row in found.table.rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     console = Console(highlight=False)

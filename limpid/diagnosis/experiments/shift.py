@@ -73,7 +73,7 @@ def compare_shifts(
         "shifts": list(shifts), "examples": len(digits), "epochs": epochs, "seed": seed,
         "canvas": CANVAS, "digit": DIGIT,
     }  # fmt: skip
-    rows = [[name, *(f"{change:.1%}" for change in found)] for name, found in changes.items()]
+    rows = [[name, *(f"{change:.0%}" for change in found)] for name, found in changes.items()]
     curves = [Curve(name, list(shifts), found) for name, found in changes.items()]
     title = "change of the features"
     return Experiment(
