@@ -183,6 +183,20 @@ CASES = {
         (np.array([0.0, 4.0]),),
         [0.0, 0.25],
     ),
+    "recomputed": Masked(
+        lambda choose, x: total(
+            choose(x > 0, limpid.recompute(lambda x: limpid.sqrt(x) * x)(x), 0.0)
+        ),
+        (np.array([0.0, 4.0]),),
+        [0.0, 3.0],
+    ),
+    "before a recomputation": Masked(
+        lambda choose, x: total(
+            choose(x > 0, limpid.recompute(lambda x: (x * x, x + 1))(limpid.sqrt(x))[0], 0.0)
+        ),
+        (np.array([0.0, 4.0]),),
+        [0.0, 1.0],
+    ),
     "missing numbers": Masked(
         lambda choose, w, x: total(choose(limpid.isnan(x), 0.0, limpid.square(x * w))),
         (np.array(2.0), np.array([np.nan, 3.0])),

@@ -9,6 +9,7 @@ is absent, whatever the local derivative is there.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -34,15 +35,28 @@ class InUse:
 
 
 in_use = InUse()
+Marks = dict[tuple[Node | None, int], Mark | None]  # by node and output; None where nothing is
+
+
+class Handed(threading.local):
+    """What a rule that goes backward itself is told: marks of outputs; and what it tells."""
+
+    outputs: list[Mark] | None = None
+    operands: dict[int, Mark | None] | None = None
+
+
+handed = Handed()
 
 
 class Absence:
-    """The marks of one backward pass: arrays, or tensors when recording."""
+    """The marks of one backward pass: arrays, or tensors when recording.
 
-    def __init__(self, outputs: Iterable[tuple[Node | None, int]], recording: bool) -> None:
+    marks  those of the outputs, and then of all nodes; None where something that counts arrives
+    """
+
+    def __init__(self, marks: Marks, recording: bool) -> None:
         self.recording = recording
-        # By node and output; None where something that counts has arrived, as from outside.
-        self.marks: dict[tuple[Node | None, int], Mark | None] = dict.fromkeys(outputs)
+        self.marks = marks
 
     def is_strong(self, node: Node) -> bool:
         """Whether what the node leaves out is absent."""
@@ -75,13 +89,21 @@ class Absence:
 
 
 def absence_in(
-    nodes: Iterable[Node], outputs: Iterable[tuple[Node | None, int]], recording: bool
+    nodes: Iterable[Node],
+    outputs: Iterable[tuple[Node | None, int]],
+    recording: bool,
+    marks: Marks | None = None,
 ) -> Absence | None:
-    """What a backward pass from these outputs needs if one of the nodes is strong."""
+    """What a backward pass from these outputs needs if one of the nodes is strong.
+
+    marks  those that the outputs have already, where the pass is part of another
+    """
+    if marks is not None:
+        return Absence(marks, recording)
     if not in_use.strong:
         return None
     if any(node.inputs and node.op.strong for node in nodes):  # type: ignore[attr-defined]  # inner nodes hold primitives
-        return Absence(outputs, recording)
+        return Absence(dict.fromkeys(outputs), recording)
     return None
 
 
@@ -105,6 +127,7 @@ class Crossing:
         self.absence, self.node = absence, node
         self.marks = absence.of(node)
         self.operands, self.y = operands, y
+        self.told: dict[int, Mark | None] = {}  # by a rule that went backward itself
         op: Any = node.op
         if self.marks is None or op.local_rules is not None or op.jointly_linear:
             return
@@ -131,6 +154,19 @@ class Crossing:
         """Which elements of the operands an element of the output reads."""
         op: Any = self.node.op
         found: Relation = op.relation(self.specs, self.node.params)
+        return found
+
+    def shares(self, needed: list[int], g: Any) -> Any:
+        """What the rule for all operands gives, which may be a backward pass with these marks."""
+        op: Any = self.node.op
+        if not op.passes_marks or self.marks is None:
+            return op.vjp_all(needed, g, self.y, *self.operands, **self.node.params)
+        handed.outputs = self.marks
+        try:
+            found = op.vjp_all(needed, g, self.y, *self.operands, **self.node.params)
+            self.told = handed.operands or {}
+        finally:
+            handed.outputs = handed.operands = None
         return found
 
     def passed(self, i: int, given: Any) -> Any:
@@ -169,6 +205,8 @@ class Crossing:
         """Which elements of an operand only absent ones read."""
         if not isinstance(self.specs[i], Spec) or self.marks is None:
             return None
+        if i in self.told:
+            return self.told[i]
         op: Any = self.node.op
         if op.jointly_linear and moves(self.relation, i):
             return self._carried(i)

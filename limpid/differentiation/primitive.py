@@ -27,6 +27,7 @@ class Primitive:
     vjp_all: Callable[..., Any] | None = None
     jvp_all: Callable[..., Any] | None = None
     inline: str | None = None  # the param that holds a graph, if the primitive is just that graph
+    passes_marks = False  # whether vjp_all goes backward itself, and heeds `absence.handed`
     partial_upstream = False  # whether vjp_all is given None, not zeros, where nothing came
 
     def __init__(

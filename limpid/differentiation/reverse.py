@@ -12,7 +12,7 @@ from weakref import ref
 
 import numpy as np
 
-from limpid.differentiation.absence import Absence, absence_in, are_finite
+from limpid.differentiation.absence import Absence, Marks, absence_in, are_finite
 from limpid.differentiation.rules import downstream, fit, scale, select
 from limpid.differentiation.saved import checked, saved_tensors, saved_values, zeros
 from limpid.errors import NoGradientError, SeedError
@@ -32,11 +32,13 @@ def reverse(
     wanted: Sequence[Node] | None,
     recording: bool,
     since: int = 0,
+    marks: Marks | None = None,
 ) -> tuple[Gradients, list[Node]]:
     """Gradients of Σ seed·output at the wanted nodes, or at all leaves when wanted is None.
 
     Seeds are arrays, and so are the gradients; tensors, both, when recording. What was made before
-    node number `since` is constant. Also returned are the nodes that were passed through.
+    node number `since` is constant. Also returned are the nodes that were passed through. A pass
+    within another one is given marks of its outputs (see `absence.py`), and adds those of nodes.
     """
     nodes = reachable([y.node for y in outputs], wanted or (), since)
     active = None if wanted is None else _depending(nodes, wanted)
@@ -44,9 +46,9 @@ def reverse(
     for y, seed in zip(outputs, seeds, strict=True):
         if y.node is not None and (active is None or y.node in active):
             _accumulate(gradients, y.node, y.index, seed)
-    absence = absence_in(nodes, ((y.node, y.index) for y in outputs), recording)
+    absence = absence_in(nodes, ((y.node, y.index) for y in outputs), recording, marks)
     ends = set(wanted or ())
-    if absence is None or recording:
+    if absence is None or recording or marks is not None:
         finished = _go_back(nodes, gradients, ends, active, recording, absence)
     else:
         finished = _go_back_twice(nodes, gradients, ends, active, absence)
@@ -207,7 +209,10 @@ def _pull(
     if op.vjp_all is not None and needed:
         if recording:
             context.state.origin = Origin(node, needed[0], "edge")
-        shares = op.vjp_all(needed, g, y, *operands, **node.params)
+        if crossing is not None:
+            shares = crossing.shares(needed, g)
+        else:
+            shares = op.vjp_all(needed, g, y, *operands, **node.params)
     for i in needed:
         if recording:
             context.state.origin = Origin(node, i, "edge")

@@ -106,7 +106,12 @@ class Walk:
                 operands, y = crossing.operands, crossing.y
             shares = None
             if op.vjp_all is not None and needed:  # one call serves all operands, as in the engine
-                shares = op.vjp_all(needed, g, y, *operands, **node.params)
+                given = (needed, g, y, *operands)
+                shares = (
+                    op.vjp_all(*given, **node.params)
+                    if crossing is None
+                    else crossing.shares(needed, g)
+                )
             for i in needed:
                 local = local_of(op, i, y, operands, node.params)
                 passed = shares[i] if shares else downstream(op, i, g, y, operands, node.params)

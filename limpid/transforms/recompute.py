@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from limpid.differentiation.absence import Marks, handed
 from limpid.differentiation.declaration import shared_general
 from limpid.differentiation.forward import push_forward
 from limpid.differentiation.reverse import reverse
@@ -163,14 +164,27 @@ def _gradients(
     """The downstream gradients of the needed operands."""
     g = tuple(g) if isinstance(g, tuple | list) else (g,)
     recording = any(isinstance(x, Tensor) for x in g)
+    absent, handed.outputs = handed.outputs, None  # passes within the function have none
     with enable_grad():
         run = _again(operands, body, recording)
     pairs = [(out, gk) for out, gk in zip(run.outputs, g) if gk is not None and out.node]
     wanted = [end[0] for end in run.ends if end is not None]
+    marks = None if absent is None else _marks(run.outputs, absent)
     found, _ = reverse(
-        [out for out, _ in pairs], [gk for _, gk in pairs], wanted, recording, run.since
+        [out for out, _ in pairs], [gk for _, gk in pairs], wanted, recording, run.since, marks
     )
+    if marks is not None:
+        handed.operands = {i: marks.get(run.ends[i] or (None, 0)) for i in needed}
     return {i: _part(found, run.ends[i]) for i in needed}
+
+
+def _marks(outputs: Sequence[Tensor], absent: Sequence[Any]) -> Marks:
+    """What is absent in each output; in one that is there several times, what is absent in all."""
+    found: Marks = {}
+    for out, mark in zip(outputs, absent):
+        place = out.node, out.index
+        found[place] = mark if place not in found else found[place] & mark
+    return found
 
 
 def _part(found: dict[Node, Any], end: Reference | None) -> Any:
@@ -206,7 +220,7 @@ recompute_node = shared_general(
     shape=_specs,
     math=r"\mathrm{recompute}({operands})",
 )
-recompute_node.inline = "body"
+recompute_node.inline, recompute_node.passes_marks = "body", True
 
 
 def recompute(function: Callable[..., Any]) -> Callable[..., Any]:

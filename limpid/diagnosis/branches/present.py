@@ -39,7 +39,7 @@ class _Guess(Absence):
     """The marks that there would be if all plain choices were safe."""
 
     def __init__(self, ends: list[tuple[Node | None, int]], ways: Ways) -> None:
-        super().__init__(ends, recording=False)
+        super().__init__(dict.fromkeys(ends), recording=False)
         self.ways = ways
         self.own: dict[tuple[Node, int], Array] = {}  # what a choice itself leaves out
 
@@ -51,7 +51,7 @@ class _Guess(Absence):
 def present(ways: Ways, ends: list[tuple[Node, int]], values: Mapping[Node, Any]) -> list[Hazard]:
     """What is the matter with the values that there are now, by node."""
     starts: list[tuple[Node | None, int]] = [*ends]
-    guess, real = _Guess(starts, ways), Absence(starts, recording=False)
+    guess, real = _Guess(starts, ways), Absence(dict.fromkeys(starts), recording=False)
     found: list[Hazard] = []
     with np.errstate(all="ignore"):
         for node in reversed(ways.nodes):
