@@ -107,6 +107,7 @@ def test_the_formula_is_enough(function: Function, operation: str) -> None:
     found = masked_branches(lambda x: total(function(x)), HARMLESS / 2)
     assert [branch.operation for branch in found] == [operation]
     assert not found[0].happens
+    assert found[0].cause.endswith("not with the numbers of now")
     assert found[0].poisoned == 0
 
 
@@ -190,6 +191,7 @@ def test_what_a_finding_says() -> None:
     assert found.example == "at x = 0 the local derivative is inf"
     text = str(found)
     assert "safe=True" in text
+    assert "(now in 3 of 3 elements)" in text
     assert f"{__file__}:{found.chosen_at.line}" in text
 
 
@@ -235,6 +237,7 @@ def test_a_value_outside_its_domain_that_harms_nothing_yet() -> None:
     with np.errstate(all="ignore"):
         (found,) = masked_branches(where(x > 0, limpid.log(x), 0.0))
     assert (found.outside, found.poisoned, found.happens) == (1, 0, False)
+    assert "values that log does not have, 1 of 1 now" in found.cause
 
 
 def test_of_two_choices_the_one_that_discards_is_named() -> None:

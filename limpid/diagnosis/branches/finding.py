@@ -48,14 +48,17 @@ class MaskedBranch:
     @property
     def cause(self) -> str:
         """What is wrong, in a sentence."""
-        if self.discarded is None:
-            now = ""
-        else:
-            counts = f"{self.poisoned} of the {self.discarded} elements left out now"
-            now = f" ({counts})" if self.poisoned else f" (none of {self.discarded} now)"
+        if not self.poisoned and self.outside:
+            return (
+                f"the choice leaves out values that {self.operation} does not have, {self.outside} "
+                f"of {self.discarded} now; its derivative is finite there, but need not be for "
+                f"other numbers: {self.example}"
+            )
+        now = f" (now in {self.poisoned} of {self.discarded} elements)" if self.poisoned else ""
+        when = "" if self.poisoned or self.discarded is None else "; not with the numbers of now"
         return (
             f"the choice leaves out where {self.operation} has no finite derivative{now}, but its "
-            f"zero gradient still goes there, and 0·∞ is NaN: {self.example}"
+            f"zero gradient still goes there, and 0·∞ is NaN: {self.example}{when}"
         )
 
     @property
