@@ -59,7 +59,7 @@ def steps(workload: str) -> list[Callable[[], Any]]:
 
 def called(step: limpid.Step, args: Sequence[Any]) -> Callable[[], Any]:
     """Calls with other arrays each time."""
-    size = sum(x.size * x.dtype.itemsize for x in args if hasattr(x, "dtype"))
+    size = sum(np.asarray(x).nbytes for x in args if hasattr(x, "dtype"))
     count = max(2, min(MOST, BYTES // max(size, 1)))
     calls = cycle([tuple(map(copied, args)) for _ in range(count)])
     return lambda: step(*next(calls))
