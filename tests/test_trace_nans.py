@@ -434,6 +434,35 @@ def test_values_that_are_thrown_away(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", Ways)
+def test_beside_a_safe_choice(way: str) -> None:
+    def step(x: Any) -> Any:
+        guarded = limpid.where(w > 0, limpid.log(w), 0.0, safe=True)
+        loss = limpid.sum(guarded) + limpid.sum(limpid.sqrt(w) * x)
+        loss.backward()
+        return loss
+
+    w = limpid.Parameter([1.0, 0.0, 2.0])
+    origin = origin_of(step, ONES, way=way)
+    assert (origin.producer, origin.born, origin.count) == ("sqrt", "local derivative", 1)
+    w = limpid.Parameter([1.0, -1.0, 2.0])
+    assert origin_of(step, ONES, way=way).producer == "sqrt"
+
+
+@pytest.mark.parametrize("way", Ways)
+def test_a_masked_class_that_is_the_right_one(way: str) -> None:
+    def step(x: Any) -> Any:
+        scores = limpid.where(x > 0, -np.inf, w)
+        loss = nn.functional.cross_entropy(scores[None], np.array([0]))
+        loss.backward()
+        return loss
+
+    w = parameter()
+    origin = origin_of(step, np.float32([1, 0, 0]), way=way)
+    assert (origin.producer, origin.born) == ("cross_entropy", "forward")
+    assert origin_of(step, np.float32([0, 1, 0]), way=way) is None
+
+
+@pytest.mark.parametrize("way", Ways)
 def test_a_fully_masked_row_is_the_fault_of_what_makes_it_nan(way: str) -> None:
     def step(x: Any) -> Any:
         scores = limpid.where(x > 5, w, -np.inf)

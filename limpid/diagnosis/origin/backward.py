@@ -10,8 +10,9 @@ import numpy as np
 from limpid.diagnosis.origin.computation import Leaf, Maker, has_fault
 from limpid.diagnosis.origin.edges import Edge, Sum
 from limpid.diagnosis.origin.events import Events
+from limpid.differentiation.absence import absence_in
 from limpid.explanation.values import forward_values
-from limpid.explanation.walk import Output, Pass, Passage, Walk
+from limpid.explanation.walk import Output, Pass, Passage, Walk, complete
 from limpid.graph.graph import pick
 from limpid.graph.node import Node, next_number
 from limpid.tensor import Tensor
@@ -50,6 +51,7 @@ class TracedPass(Walk):
         assert outputs[0].node is not None
         end = outputs[0].node, outputs[0].index
         super().__init__(Pass(nodes, end, _Saved(), seeds[0]), active)
+        self.absence = absence_in(nodes, ((y.node, y.index) for y in outputs), False)
         self._events = events
         self._parts: dict[Output, list[tuple[Any, Maker]]] = {}
         self.arrived = {}
@@ -82,21 +84,18 @@ class TracedPass(Walk):
     def _edge(self, passage: Passage) -> Edge:
         node = passage.node
         operands, y = values_of(node)
-        upstream = list(passage.upstream)
+        op: Any = node.op
         makers: list[Maker | None] = [
-            self.maker((node, k)) if has_fault(g) else None for k, g in enumerate(upstream)
+            self.maker((node, k)) if has_fault(g) else None for k, g in enumerate(passage.upstream)
         ]
+        upstream = passage.upstream if op.partial_upstream else complete(passage.upstream, node)
         for x in (*(y if isinstance(y, tuple) else (y,)), *operands):
             makers.append(self._forward_maker(x) if has_fault(x) else None)
-        number = next_number()
-        return Edge(
-            node,
-            passage.operand,
-            (upstream, y, operands),
-            makers,
-            number,
-            lambda: self._known(node),
-        )
+        values = upstream, y, operands
+        edge = Edge(node, passage.operand, values, makers, next_number(), lambda: self._known(node))
+        if self.absence is not None:
+            edge.hush(passage.downstream)
+        return edge
 
     def _forward_maker(self, x: Any) -> Maker:
         found = self._events.find(x)

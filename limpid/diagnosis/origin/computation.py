@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.differentiation.kinds import Constant, General, Local
 from limpid.graph.node import Array, Node, Params
 from limpid.graph.source import Source
 
@@ -34,18 +35,17 @@ class Leaf:
 
     @property
     def is_meant(self) -> bool:
-        """Whether these infinities look as if somebody wanted them: a constant, or a mask.
+        """Whether these infinities look as if somebody wanted them.
 
-        A mask is an array with infinities of one sign, in which all other elements are equal.
+        Those of constants of the program, and of masks, which hold nothing but −inf and 0; state
+        may also begin with infinity everywhere, as the smallest loss so far does.
         """
         x = np.asarray(self.value)
         if np.isnan(x).any():
             return False
-        if self.kind == CONSTANT:
+        if self.kind == CONSTANT or (self.kind == STATE and bool((x == np.inf).all())):
             return True
-        finite, rest = x[np.isfinite(x)], x[~np.isfinite(x)]
-        one_sign = rest.size > 0 and bool((rest == rest[0]).all())
-        return x.size > 1 and one_sign and (not finite.size or bool((finite == finite[0]).all()))
+        return bool(((x == 0) | (x == -np.inf)).all())
 
 
 Maker = tuple["Computation", int] | Leaf  # a computation and the number of its output
@@ -92,8 +92,6 @@ class Computation:
 
     def is_elementwise(self, k: int) -> bool:
         """Whether each element of this output reads one element of each operand."""
-        from limpid.differentiation.kinds import Constant, Local
-
         if self.op.variadic or not all(
             isinstance(d, Local | Constant) for d in self.op.derivatives
         ):
@@ -103,6 +101,11 @@ class Computation:
             return np.broadcast_shapes(*shapes) == np.shape(self.outputs()[k])
         except ValueError:
             return False
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it is neither linear nor elementwise."""
+        return any(isinstance(d, General) for d in self.op.derivatives)
 
 
 def has_fault(x: Any) -> bool:

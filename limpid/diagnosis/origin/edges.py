@@ -10,7 +10,7 @@ import numpy as np
 from limpid.diagnosis.origin.computation import Computation, Maker, as_tuple
 from limpid.differentiation.kinds import Local
 from limpid.differentiation.rules import downstream, fit
-from limpid.graph.node import Node
+from limpid.graph.node import Array, Node
 
 
 class Sum(Computation):
@@ -72,6 +72,7 @@ class Edge(Computation):
         self.operands = [*upstream, *as_tuple(y), *operands]
         self._makers, self._known = makers, known
         self._made: Any = None
+        self._hushed: Array | None = None  # elements that a safe choice left out
 
     def makers(self) -> Sequence[Maker | None]:
         """What brought the upstreams, and what made the values of the forward pass."""
@@ -92,7 +93,15 @@ class Edge(Computation):
                 passed = op.vjp_all([self.i], g, y, *x, **self.params)[self.i]
             else:
                 passed = downstream(op, self.i, g, y, x, self.params)
-            return (np.asarray(fit(passed, self._spec, op)),)
+            made = np.asarray(fit(passed, self._spec, op))
+            if self._hushed is not None:
+                made = np.where(self._hushed, made.dtype.type(0), made)
+            return (made,)
+
+    def hush(self, downstream: Array) -> None:
+        """What a safe choice left out is 0 whatever the rule gives: as it was in the pass."""
+        mask = np.isfinite(downstream) & ~np.isfinite(self.evaluate(self.operands)[0])
+        self._hushed = mask if mask.any() else None
 
     def _parts(self, operands: Sequence[Any]) -> tuple[Any, Any, list[Any]]:
         g, y = tuple(operands[: self._first]), tuple(operands[self._first : self._second])

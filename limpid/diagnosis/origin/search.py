@@ -138,13 +138,17 @@ class _Search:
             self._births.append(found)
 
     def _where_it_turned(self, meant: Found) -> Found:
-        """Infinities that were meant: the fault is where they became NaN."""
+        """Infinities that were meant: the fault is where they became NaN.
+
+        If they did not, it is where they met more than one element: in a softmax, a loss.
+        """
         path = list(self._way(meant.place))
-        for place in path:
-            if place in self._turned:
-                output = np.asarray(place[0].outputs()[place[1]])
-                rest = path[path.index(place) :]
-                return Found(place, np.isnan(output), meant.leaf, meant.operand, True, rest)
+        turned = [place for place in path if place in self._turned]
+        for place in turned or [place for place in path if place[0].is_general]:
+            found = replace(meant, place=place, turned=True, meant=not turned)
+            output = place[0].outputs()[place[1]]
+            entries = np.isnan(np.asarray(output)) if turned else faults(output)
+            return replace(found, entries=entries, path=path[path.index(place) :])
         return replace(self._with_path(meant), meant=True)
 
     def _with_path(self, found: Found) -> Found:

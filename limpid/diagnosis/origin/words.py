@@ -137,7 +137,11 @@ def _of_leaf(found: Found) -> str:
 def _turned(found: Found) -> str:
     computation, k = found.place
     given = operands_at(computation, k, first_index(found.entries))
+    at = _called(computation.name, given)
+    if found.meant:
+        value = float(np.asarray(computation.outputs()[k])[first_index(found.entries)])
+        return f"{at} = {shown(value)}: it meets an infinity that was put there on purpose"
     return (
-        f"{_called(computation.name, given)} = NaN: the infinities that were put there on purpose "
-        "leave no finite number to compute with"
+        f"{at} = NaN: the infinities that were put there on purpose leave no finite number to "
+        "compute with"
     )
