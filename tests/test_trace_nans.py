@@ -228,6 +228,53 @@ def test_numpy_goes_on_with_what_an_operation_gave() -> None:
     assert (origin.producer, origin.born) == ("exp", "forward")
 
 
+def test_a_line_of_numpy_is_named() -> None:
+    def step(x: Any) -> Any:
+        scaled = (x - np.mean(x)) / np.std(x)
+        loss = limpid.sum(scaled * w)
+        loss.backward()
+
+    w = parameter()
+    origin = origin_of(step, ONES)
+    assert (origin.producer, origin.born) == ("divide", "forward")
+    assert origin.line == "scaled = (x - np.mean(x)) / np.std(x)"
+    assert "NumPy" in origin.rule
+
+
+@pytest.mark.parametrize("way", Ways)
+def test_a_rate_that_is_infinite(way: str) -> None:
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = limpid.sum(w * x)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+    optimizer.param_groups[0]["lr"] = np.inf
+    origin = origin_of(step, ONES, way=way)
+    assert (origin.producer, origin.born, origin.line) == ("lr", "update", "optimizer.step()")
+
+
+@pytest.mark.parametrize("way", Ways)
+def test_what_comes_after_the_update_is_of_the_same_call(way: str) -> None:
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = limpid.sum(w * x)
+        loss.backward()
+        optimizer.step()
+        limpid.assign(mean, mean / (count - 1))
+        limpid.assign(count, count - 1)
+        return loss
+
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+    mean, count = limpid.Buffer([1.0]), limpid.Buffer([3.0])
+    origin = origin_of(step, ONES, way=way, calls=4)
+    assert (origin.producer, origin.born, origin.step) == ("divide", "update", 3)
+
+
 @pytest.mark.parametrize("way", Ways)
 def test_state_that_was_not_finite_before(way: str) -> None:
     def step(x: Any) -> Any:

@@ -103,6 +103,11 @@ class Computation:
             return False
 
     @property
+    def creates(self) -> bool:
+        """Whether it makes an array of nothing but what the program says, as `full` does."""
+        return not self.operands and self.forward is None
+
+    @property
     def is_general(self) -> bool:
         """Whether it is neither linear nor elementwise."""
         return any(isinstance(d, General) for d in self.op.derivatives)

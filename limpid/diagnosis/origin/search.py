@@ -97,7 +97,7 @@ class _Search:
         computation, k = place
         trial = Trial(computation, k)
         if not trial.bad:
-            self._born(place, entries, not computation.operands)
+            self._born(place, entries, computation.creates)
             return
         own = entries & trial.own()
         if own.any():

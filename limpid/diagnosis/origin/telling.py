@@ -76,7 +76,7 @@ def _is_thrown_away(found: Found, born: str) -> bool:
 
 def _producer(found: Found, born: str) -> str:
     leaf = found.leaf
-    if leaf is None or found.turned or leaf.kind == CONSTANT or born == UPDATE:
+    if leaf is None or found.turned or leaf.kind == CONSTANT:
         return shown_name(found.place[0])
     return leaf.name or ("state" if leaf.kind == STATE else "input")
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from limpid.compiler.steps.step import Step
 from limpid.diagnosis.origin.backward import TracedPass
-from limpid.diagnosis.origin.computation import UNKNOWN, Computation, Leaf, Maker, has_fault
+from limpid.diagnosis.origin.computation import STATE, UNKNOWN, Computation, Leaf, Maker, has_fault
 from limpid.diagnosis.origin.events import Event, Events, leaf_of
+from limpid.diagnosis.origin.outside import NumpyCall, Position, is_later, position, users_line
 from limpid.diagnosis.origin.record import Origin
 from limpid.diagnosis.origin.search import Found, search
 from limpid.diagnosis.origin.telling import origin_of
@@ -46,6 +47,9 @@ class Tracer:
         self._depth = 0  # primitives within which we are
         self._paused = False
         self._plain: Maker | None = None  # the latest that gave a plain array
+        self._numpy: NumpyCall | None = None  # where NumPy failed first in this call
+        self._rates: list[str] = []  # numbers of the optimiser at work that are not finite
+        self._updated: Position = []  # where the latest update was
         self._fresh = False  # whether there are gradients that no update has used yet
 
     # What is met
@@ -91,9 +95,22 @@ class Tracer:
         if found is not None:
             return found
         leaf = leaf_of(x, value)
-        if leaf.kind == UNKNOWN and self._plain is not None:
+        if leaf.kind != UNKNOWN:
+            return leaf
+        if self._rates and np.ndim(value) == 0:
+            return Leaf(STATE, self._rates[0], value)
+        if self._plain is not None:
             return self._plain  # NumPy has gone on with what it gave
+        if self._numpy is not None:
+            self._numpy.value = value
+            return self._numpy, 0
         return leaf
+
+    def numpy_failed(self, kind: str, flag: int) -> None:
+        """NumPy has met a floating-point error: in a line of the user's?"""
+        source = None if self._depth or self._paused or self._numpy is not None else users_line()
+        if source is not None:
+            self._numpy = NumpyCall(source)
 
     # Where it matters
 
@@ -162,11 +179,14 @@ class Tracer:
     def updating(self, optimizer: Any) -> None:
         """An update begins."""
         self.updates.setdefault(id(optimizer), 0)
+        numbers = [item for group in optimizer.param_groups for item in group.numbers().items()]
+        self._rates = [name for name, x in numbers if has_fault(x)]
 
     def updated(self, optimizer: Any) -> None:
         """An update has been done."""
         self.updates[id(optimizer)] += 1
-        self._fresh = False
+        self._fresh, self._rates, self._updated = False, [], position()
+        self._plain = self._numpy = None
 
     def run(self, method: Any, step: Step, itself: Any, args: Any, kwargs: Any) -> Any:
         """A compiled step is called: it looks itself, and tells where from its replay."""
@@ -193,7 +213,7 @@ class Tracer:
     def step(self) -> int:
         """Which call it is: so many updates have been done, or else backward passes."""
         if self.updates:
-            return 1 + max(self.updates.values())
+            return max(self.updates.values()) + (not is_later(position(), self._updated))
         return self.backward_passes + (not self._fresh)
 
     def _fail(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import ContextDecorator, ExitStack
 from typing import Any
 
+import numpy as np
+
 from limpid.diagnosis.origin import calls  # noqa: F401  # steps find `trace_call` by name
 from limpid.diagnosis.origin.record import Origin
 from limpid.diagnosis.origin.tracer import Tracer, methods_replaced
@@ -45,6 +47,10 @@ class trace_nans(ContextDecorator):  # noqa: N801  # a context manager and decor
         self._outer.append(state.tracer)
         if state.tracer is None:
             state.tracer = Tracer()
+            failed = state.tracer.numpy_failed
+            self._stack.enter_context(
+                np.errstate(divide="call", invalid="call", over="call", call=failed)
+            )
         self._tracer = state.tracer
         self._stack.enter_context(methods_replaced())
         return self

@@ -9,6 +9,7 @@ import numpy as np
 from limpid.diagnosis.origin.computation import CONSTANT, Computation
 from limpid.diagnosis.origin.declared import condition_text, fails
 from limpid.diagnosis.origin.edges import Edge
+from limpid.diagnosis.origin.outside import NumpyCall
 from limpid.diagnosis.origin.record import shown
 from limpid.diagnosis.origin.search import Found
 from limpid.graph.node import Array
@@ -24,6 +25,9 @@ def rule_of(found: Found) -> str:
     if found.leaf is not None:
         return _of_leaf(found)
     index = first_index(found.entries)
+    if isinstance(computation, NumpyCall):
+        kind = shown(float(np.asarray(computation.value)[index]))
+        return f"{computation.name} of NumPy's, outside limpid, gave {kind}"
     if isinstance(computation, Edge):
         return _of_edge(computation, index)
     return _of_forward(computation, k, index)
