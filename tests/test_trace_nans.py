@@ -364,6 +364,24 @@ def test_within_a_loop(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", Ways)
+def test_a_derivative_within_a_loop(way: str) -> None:
+    def body(carry: Any, x: Any) -> Any:
+        level = limpid.where(w > 0, limpid.log(w * x), 0.0)
+        return carry + level, level
+
+    def step(x: Any) -> Any:
+        last, _ = limpid.scan(body, limpid.zeros(3), x)
+        loss = limpid.sum(last)
+        loss.backward()
+        return loss
+
+    w = limpid.Parameter([0.0, 1.0, 2.0])
+    origin = origin_of(step, np.ones((4, 3), np.float32), way=way)
+    assert (origin.producer, origin.born) == ("log", "local derivative")
+    assert origin.expression == "limpid.log(w * x)"
+
+
+@pytest.mark.parametrize("way", Ways)
 def test_within_a_branch(way: str) -> None:
     def step(x: Any) -> Any:
         y = limpid.cond(limpid.sum(x) > 0, lambda v: limpid.sqrt(v - 3.0), lambda v: v, w * x)

@@ -110,9 +110,9 @@ def _link(computation: Computation, k: int) -> Link:
 
 def shown_name(computation: Computation) -> str:
     """The primitive; of a part of a backward pass, the one whose derivative it is."""
-    if computation.forward is not None:
-        return str(computation.forward.op.name)
-    return computation.name
+    if computation.forward is None:
+        return computation.name
+    return "sum" if computation.forward.is_leaf else str(computation.forward.op.name)
 
 
 def kind_of(x: Any) -> str:

@@ -30,7 +30,8 @@ def rule_of(found: Found) -> str:
         return f"{computation.name} of NumPy's, outside limpid, gave {kind}"
     if isinstance(computation, Edge):
         return _of_edge(computation, index)
-    return _of_forward(computation, k, index)
+    within = "" if computation.forward is None else "within the derivative, "
+    return within + _of_forward(computation, k, index)
 
 
 def first_index(entries: Array) -> Index:
