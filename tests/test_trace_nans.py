@@ -732,6 +732,38 @@ def test_state_that_changes_between_calls() -> None:
     assert w.tolist() == [-3.0]
 
 
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_schedule_between_calls_and_buffers_that_are_filled_anew(reused: bool) -> None:
+    w = limpid.Parameter(np.ones(8, np.float32))
+    others = [limpid.Parameter([1.0]) for _ in range(8)]
+    optimizer = optim.SGD([w, *others], lr=0.1)
+
+    @limpid.compile(trace_nans=True)
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = limpid.sum(limpid.log(w + x)) + sum(limpid.sum(p * p) for p in others)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    random = np.random.default_rng(0)
+    buffer = np.ones(8, np.float32)
+    for number in range(279):
+        optimizer.param_groups[0]["lr"] = 0.01 / (number + 1)
+        drawn = random.uniform(1, 2, 8).astype(np.float32)
+        buffer[:] = drawn
+        step(buffer if reused else drawn)
+    optimizer.param_groups[0]["lr"] = 0.01 / 280
+    before = [p.tolist() for p in (w, *others)]
+    buffer[5] = -3
+    with pytest.raises(NonFiniteError) as error:
+        step(buffer)
+    assert error.value.origin.step == 280
+    assert error.value.origin.elements[0].index == (5,)
+    assert [p.tolist() for p in (w, *others)] == before
+    assert optimizer.param_groups[0]["lr"].item() == 0.01 / 280
+
+
 def test_gradients_that_the_new_state_would_not_show() -> None:
     w = limpid.Parameter([0.0, 1.0])
 

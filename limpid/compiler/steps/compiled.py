@@ -19,7 +19,7 @@ from limpid.compiler.steps.holdings import Holdings
 from limpid.graph.graph import Graph, is_reference
 from limpid.graph.node import Array, Node, next_number
 from limpid.graph.source import capture
-from limpid.storage import Storage
+from limpid.storage import Storage, Write
 
 CALLERS = 3  # frames of limpid above an update, at least
 LARGE = 256  # elements from which on an output is given away and not copied
@@ -133,6 +133,11 @@ class Compiled:
     def is_as_before(self, read: Sequence[Storage]) -> bool:
         """Whether slots are as the latest `update` left them, for all that can be told at once."""
         return self._holdings.is_as_before(read)
+
+    @property
+    def write(self) -> Write:
+        """The latest write of all slots that nobody else has written since an `update`."""
+        return self._holdings.write
 
     def notes(self) -> Array:
         """All small outputs that are only looked at, for `noted` of the program."""

@@ -57,7 +57,7 @@ class Guard(Watch):
         self._sight.number += 1
         assert probed is not None
         if self.keeps_history:
-            self._history.note(inputs, read, probed.executor.is_as_before(read))
+            self._history.note(inputs, read, probed.executor)
         outputs = super()._updated(inputs, read, due, probed)
         if not self._is_finite(probed):
             self._look(inputs, read, probed)

@@ -44,7 +44,7 @@ class Holdings:
         self._nodes = [node for node, number in gradients if number is not None]
         self._numbers = [number for _, number in gradients if number is not None]
         self._absent = [node for node, number in gradients if number is None]
-        self._write = Write()
+        self.write = Write()
         self.forget()
 
     def share(self, program: Program) -> bool:
@@ -80,7 +80,7 @@ class Holdings:
                 for slot in self._written:
                     journal.note(storages[slot])
             self._look(storages)
-        return self._write
+        return self.write
 
     def leave(self) -> None:
         """After a run: `.grad` of the leaves is what was computed."""
@@ -165,8 +165,8 @@ class Holdings:
         """Give a storage an array that nobody else holds."""
         latest = storage.latest
         storage.restore((np.array(storage.array, order="C"), latest))
-        self._write.version = max(self._write.version, latest.version)
-        storage.latest = self._write
+        self.write.version = max(self.write.version, latest.version)
+        storage.latest = self.write
 
     def _renew(self, held: set[int]) -> None:
         """Other arrays for gradients that somebody holds."""
