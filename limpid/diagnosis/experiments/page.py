@@ -11,15 +11,15 @@ from limpid.diagnosis.experiments.result import Experiment
 STYLE = """
 :root{color-scheme:light dark}
 body{margin:0 auto;max-width:76rem;padding:1rem;font:15px/1.45 system-ui,sans-serif;
-background:#fff;color:#1d2733}
+background:#fff;color:#1b1f24}
 h1{font-size:1.3rem} svg{max-width:100%;height:auto}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:.2rem .8rem .2rem 0;text-align:right;border-bottom:1px solid #8794a366}
 td:first-child,th:first-child{text-align:left}
-.soft{color:#566270;font-size:.9em;overflow-wrap:anywhere}
-@media screen and (prefers-color-scheme:dark){body{background:#11161c;color:#e4eaf0}
-.soft{color:#9aa7b4}}
+.soft{color:#5b6570;font-size:.9em;overflow-wrap:anywhere}
+@media screen and (prefers-color-scheme:dark){body{background:#16191d;color:#e6e8eb}
+.soft{color:#9aa4af}}
 @media print{body{color:#000}}
 """
 RULES = "default-src 'none'; style-src 'unsafe-inline'"

@@ -63,7 +63,9 @@ class Panels:
             _legend(self.figure.add_subplot(grid[1, columns - 1]), warp, ink)
         self.heading = self.figure.suptitle(" ", fontsize=10)
         self.show(0)
-        self.figure.draw_without_rendering()  # the layout is found once, so that it stays
+        self.figure.get_layout_engine().set(h_pad=0.08)
+        for _ in range(2):  # the layout is found before anything moves, so that it stays
+            self.figure.draw_without_rendering()
         self.figure.set_layout_engine("none")
 
     def show(self, number: int) -> None:
