@@ -209,3 +209,38 @@ def test_repeated_calls_keep_memory_flat() -> None:
         tracemalloc.stop()
         gc.enable()
     assert grown < 20_000
+
+
+def test_steps_that_share_state_see_what_the_others_wrote() -> None:
+    """One step updates, one only reads, and a second one updates: all in turns, as eager does."""
+
+    def run(prepare: Any) -> list[Any]:
+        limpid.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+        def train(x: Any) -> Any:
+            loss = limpid.sum(limpid.square(model(x)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        def shrink() -> Any:
+            return limpid.assign(model.bias, model.bias * 0.5)
+
+        train, look, shrink = prepare(train), prepare(lambda x: model(x)), prepare(shrink)
+        x = np.ones((4, 3), np.float32)
+        found = []
+        for turn in range(8):
+            train(x)
+            found.append(look(x).tolist())
+            if turn > 3:
+                shrink()
+                found.append(look(x).tolist())
+            found.append(look(x).tolist())
+            found.append(model.bias.tolist())
+        return found
+
+    for compiled, eager in zip(run(limpid.compile), run(lambda function: function)):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-5)

@@ -133,17 +133,20 @@ class Holdings:
         """Find the arrays of storages that somebody wrote, and others for those that are held."""
         held, written = self._held(), set(self._written)
         self._mine, self._is_known, self._words = References([]), False, None
+        is_other = False
         for slot, storage in enumerate(storages):
             same = bool(self._latest) and storage is self._storages[slot]
             same = same and storage.latest is self._latest[slot]
             if slot in written and (not same or id(storage.array) in held):
                 self._own(storage)
-                same = False
+                same, is_other = False, True
             if not same:
                 array = np.asarray(storage.array, order="C")
                 for program in self._programs:
                     program.buffers.set_input(self._first + slot, array)
                 del array  # which would be counted
+        if is_other:
+            self._show_others(storages)
         self._renew(held)
         self._arrays = [storages[slot].array for slot in self._written]
         self._holders = [storage.holder() for storage in storages if type(storage) is Storage]
@@ -167,6 +170,12 @@ class Holdings:
         storage.restore((np.array(storage.array, order="C"), latest))
         self.write.version = max(self.write.version, latest.version)
         storage.latest = self.write
+
+    def _show_others(self, storages: Sequence[Storage]) -> None:
+        """Arrays were replaced: another write, by which other steps know that they must look."""
+        self._write = Write(self._write.version, self._write.source)
+        for slot in self._written:
+            storages[slot].latest = self._write
 
     def _renew(self, held: set[int]) -> None:
         """Other arrays for gradients that somebody holds."""
