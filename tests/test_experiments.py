@@ -144,6 +144,9 @@ def test_rates_fall_guess_and_diverge():
     assert "at a rate of 0.3;" in found.sentence
     assert "diverges at 1e+03." in found.sentence
     assert found.plots[0].marks == [(1000.0, "diverges")]
+    (lost,) = compare_rates((1e30,), epochs=1).results
+    assert not np.isfinite(lost["losses"][-1])
+    assert lost["course"] == "diverges"
     assert "falls at none" in compare_rates((1e-6,), epochs=1).sentence
 
 

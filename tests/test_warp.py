@@ -158,6 +158,11 @@ def test_frames_are_moments_of_the_training():
     np.testing.assert_allclose(middle.planes[-1].points, end.planes[-1].points, rtol=1e-6)
 
 
+def test_many_epochs_have_the_frames_that_were_asked_for():
+    found = warp("xor", (2,), epochs=300, n=4, frames=4)
+    assert [frame.epoch for frame in found.frames] == [0, 33, 133, 300]
+
+
 def test_loss_and_accuracy_are_those_of_the_scores():
     found = warp("xor", (3,), epochs=40, n=60, frames=1)
     scores = found.frames[-1].planes[-1].points.astype(np.float64)
@@ -323,6 +328,11 @@ def test_crossing_curves_keep_apart():
     saddle = zero_segments(lambda p: p[:, 0] * p[:, 1] - 1e-4, Window(0, 0, 1), 20)
     assert np.abs(saddle[..., 0] * saddle[..., 1] - 1e-4).max() < 1e-9
     assert len(join(saddle)) == 2
+    for sign in (1, -1):  # a cell in which two branches pass: each keeps to its side
+        coarse = zero_segments(lambda p, s=sign: p[:, 0] * p[:, 1] * s - 0.02, Window(0, 0, 1), 4)
+        across = coarse @ [1, sign]
+        assert len(coarse) > 4
+        assert (across[:, 0] * across[:, 1] > 0).all()
     assert not len(zero_segments(lambda p: np.ones(len(p)), Window(0, 0, 1), 20))
     assert not len(zero_segments(lambda p: np.full(len(p), np.nan), Window(0, 0, 1), 20))
 
