@@ -32,6 +32,11 @@ class Layers(Watch):
         """Whether the step that comes next is looked at."""
         return self.is_open and self._looks
 
+    def is_due(self) -> bool:
+        """Whether the step that begins now is looked at; it counts."""
+        super().is_due()
+        return self.is_next_due()
+
     @contextmanager
     def looking(self, looks: bool) -> Iterator[None]:
         """Look at the step inside, or don't."""

@@ -32,6 +32,7 @@ class Observer(Protocol):
         """The call has run, and this was found: what was asked for, and perhaps more."""
 
 
+ALONE, NOBODY = (True,), (False,)  # one observer, which is due or not
 everywhere: WeakSet[Any] = WeakSet()  # observers of all steps that have to do with something
 
 
@@ -194,7 +195,7 @@ class Watch:
     def update(self, inputs: Sequence[Array], read: Sequence[Storage]) -> list[Any]:
         """The same, where slots are written in place."""
         due = self._due() if self._observers else ()
-        probed = self._programs.get(due) or self._prepared(due)
+        probed = self._programs[due] if due in self._programs else self._prepared(due)
         return self._updated(inputs, read, due, probed)
 
     def _updated(
@@ -218,7 +219,11 @@ class Watch:
             outputs: list[Any] = plain.update(inputs, self._storages)
             return outputs
         outputs = probed.executor.update(inputs, self._storages)
-        self._show(due, probed, probed.found(outputs, inputs))
+        found = probed.found(outputs, inputs)
+        if due is ALONE and not self._patterns:
+            self._observers[0].show(probed, found)
+        else:
+            self._show(due, probed, found)
         return outputs
 
     def _due(self) -> tuple[bool, ...]:
@@ -227,7 +232,7 @@ class Watch:
         if self._sight.is_paused:
             return (False,) * len(observers)
         if len(observers) == 1:
-            return (observers[0].is_due(),)
+            return ALONE if observers[0].is_due() else NOBODY
         return tuple([observer.is_due() for observer in observers])
 
     def _show(self, due: tuple[bool, ...], probed: ProbedGraph, found: Found) -> None:

@@ -48,9 +48,10 @@ class Records:
         self._room = min(self._room, max(LEAST, ROOM // max(size, 1)))
 
     def _thin(self) -> None:
-        half = len(self._records) // 2
-        self._records = [*self._records[:half:2], *self._records[half:]]
-        kept = {step for step, _ in self._records}
+        records = self._records
+        half = len(records) // 2
+        records[:half] = records[:half:2]
+        kept = {step for step, _ in records}
         self._made = {step: values for step, values in self._made.items() if step in kept}
 
     def values(self) -> dict[int, Values]:
