@@ -10,6 +10,7 @@ from limpid.errors import DeclarationError
 F = TypeVar("F", bound=Callable[..., Any])
 
 primitives: dict[str, Any] = {}  # name → Primitive
+inner: dict[str, Any] = {}  # name → Primitive of limpid's own that no user calls
 operations: dict[str, Callable[..., Any]] = {}  # public name → function; tensors look here
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from limpid.errors import PACKAGE
 from limpid.graph.graph import Graph, is_reference
 from limpid.graph.node import Node
-from limpid.graph.registry import primitives
+from limpid.graph.registry import inner, primitives
 
 LARGEST = 1 << 20  # bytes of constants that are looked at
 VERSION = 2  # of marshal's format; in later ones it matters how often objects are held
@@ -79,7 +79,7 @@ class _Reader:
         )
 
     def _meet(self, op: Any) -> None:
-        if primitives.get(op.name) is not op:
+        if primitives.get(op.name) is not op and inner.get(op.name) is not op:
             raise _Unknown
         self._known[op] = [_place(getattr(op, name)) for name in CODE]
 

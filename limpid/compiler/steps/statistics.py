@@ -16,7 +16,7 @@ from limpid.differentiation.kinds import CONSTANT, Local
 from limpid.differentiation.primitive import Primitive
 from limpid.graph.dtype import as_dtype
 from limpid.graph.node import Array, Node, Spec
-from limpid.graph.registry import operations
+from limpid.graph.registry import inner, operations
 from limpid.ops.plain.magnitudes import BINS, counts_of, magnitudes
 from limpid.tensor import Tensor
 
@@ -190,6 +190,9 @@ _sum = Primitive(
     native=lambda x: np.sum(x.astype(np.float64)),
     registered=False,
 )
+
+
+inner.update((op.name, op) for op in (_squares, _sum, _zeros, _not_numbers, _magnitudes))
 
 
 def _variance(x: Tensor) -> Any:
