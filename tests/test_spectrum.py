@@ -309,9 +309,9 @@ def test_maps_that_are_done_go_on_with_the_others(room, monkeypatch):
     random = np.random.default_rng(4)
     slow = with_values(CLOSE, 200, 200)
     quick = np.outer(random.standard_normal(200), random.standard_normal(200)) + 0.01 * slow
-    found = spectral_norms_of(matrix_operator([slow, quick]), 1e-9, 3000, random)
+    found = spectral_norms_of(matrix_operator([slow, quick]), 1e-6, 3000, random)
     assert found.converged
-    np.testing.assert_allclose(found.values, [1 - 1e-9, np.linalg.norm(quick, 2)], rtol=1e-9)
+    np.testing.assert_allclose(found.values, [1 - 1e-9, np.linalg.norm(quick, 2)], rtol=1e-6)
 
 
 def test_too_few_steps_are_told():

@@ -32,6 +32,7 @@ def spectral_norms(
     tolerance: float = 1e-6,
     steps: int = STEPS,
     seed: int = 0,
+    factors: bool = True,
 ) -> Spectrum:
     """σ(Jᵢ) of every layer at a batch, their running product, and the gradients beside it.
 
@@ -45,6 +46,7 @@ def spectral_norms(
                times the rounding of the type that the model computes in
     steps      how many products with each J and its transpose are made at most
     seed       of the random vectors that begin
+    factors    whether σ(W) is found where an activation follows, which takes as long again
 
     Jacobians are applied, never formed. Where no example depends on another one, J is a block for
     each, and sigma is that of the largest. Nothing outside changes: running statistics and random
@@ -67,7 +69,7 @@ def spectral_norms(
     find = partial(
         spectral_norms_of, tolerance=tolerance, limit=limit, random=np.random.default_rng(seed)
     )
-    layers = _layers(traced, stages, lambda piece: find(piece.operator()))
+    layers = _layers(traced, stages, lambda piece: find(piece.operator()), factors)
     loops = measure_loops(traced, lambda piece: find(piece.operator()))
     last = float(lengths_of(traced.gradients, 1)[0])
     looked_up = any(node.inputs for node, _ in traced.starts)
@@ -75,7 +77,9 @@ def spectral_norms(
     return Spectrum(tuple(layers), tuple(loops), traced.upstream, last, start)
 
 
-def _layers(traced: Traced, stages: Sequence[Stage], find: Callable[[Piece], Norms]) -> list[Layer]:
+def _layers(
+    traced: Traced, stages: Sequence[Stage], find: Callable[[Piece], Norms], factors: bool
+) -> list[Layer]:
     """The layers, in forward order; products run the other way."""
     values = forward_values(traced.nodes)
     found = gradients_of(traced, {node for stage in stages for node, _ in stage.whole.start})
@@ -99,7 +103,7 @@ def _layers(traced: Traced, stages: Sequence[Stage], find: Callable[[Piece], Nor
                 stage.operations,
                 tuple(spec_at(place).shape for place in stage.whole.end),
                 sigma,
-                _weight(stage, sigma, find),
+                _weight(stage, sigma, find if factors else None),
                 None if slopes is None else float(np.max(np.abs(slopes))),
                 None if slopes is None else float(np.mean(slopes == 0)),
                 sigmas if stage.whole.examples else None,
@@ -133,11 +137,13 @@ def lengths_of(parts: Sequence[Array], groups: int) -> Array:
         return np.linalg.norm(join([x.astype(np.float64) for x in parts], groups), axis=1)
 
 
-def _weight(stage: Stage, sigma: float, find: Callable[[Piece], Norms]) -> float | None:
-    """σ of the piece that mixes."""
+def _weight(stage: Stage, sigma: float, find: Callable[[Piece], Norms] | None) -> float | None:
+    """σ of the piece that mixes, as far as it is asked for."""
     if stage.mixing is None:
         return None
-    return sigma if stage.activation is None else float(np.max(find(stage.mixing).values))
+    if stage.activation is None:
+        return sigma
+    return float(np.max(find(stage.mixing).values)) if find is not None else None
 
 
 def _slopes(stage: Stage) -> Array | None:

@@ -20,7 +20,8 @@ class Layer:
     operations  what it is made of
     shape       of its output
     sigma       σ(J), the spectral norm of its Jacobian: the largest of all examples'
-    weight      σ(W) of the piece that mixes, with nothing after it; None if nothing mixes
+    weight      σ(W) of the piece that mixes, with nothing after it; None if nothing mixes, or
+                it was not asked for
     slope       max |f′(z)| of the activation after it; None where there is none
     closed      the share of f′(z) that is 0; None where there is no activation
     examples    σ(J) of each example; None where examples are mixed, so that J is one matrix
@@ -51,8 +52,8 @@ class Layer:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it; numbers that are not finite become text."""
-        listed = None if self.examples is None else [_plain(v) for v in self.examples.tolist()]
-        made = {name: _plain(value) for name, value in vars(self).items()}
+        listed = None if self.examples is None else [plain(v) for v in self.examples.tolist()]
+        made = {name: plain(value) for name, value in vars(self).items()}
         shapes = [list(shape) for shape in self.shape]
         return made | {"operations": list(self.operations), "shape": shapes, "examples": listed}
 
@@ -81,7 +82,7 @@ class Loop:
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return {
-            name: [_plain(v) for v in value] if isinstance(value, tuple) else _plain(value)
+            name: [plain(v) for v in value] if isinstance(value, tuple) else plain(value)
             for name, value in vars(self).items()
         }
 
@@ -133,8 +134,8 @@ class Spectrum:
             "format": FORMAT,
             "upstream": self.upstream,
             "start": self.start,
-            "last": _plain(self.last),
-            "product": _plain(self.product),
+            "last": plain(self.last),
+            "product": plain(self.product),
             "layers": [layer.to_json() for layer in self.layers],
             "loops": [loop.to_json() for loop in self.loops],
         }
@@ -152,7 +153,7 @@ class Spectrum:
         return render_html(self)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A number that JSON has, or its name."""
     if isinstance(value, float) and not np.isfinite(value):
         return "nan" if np.isnan(value) else "inf" if value > 0 else "-inf"

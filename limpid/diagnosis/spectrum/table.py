@@ -78,12 +78,12 @@ def notes_of(spectrum: Spectrum) -> list[str]:
 
 def render_text(spectrum: Spectrum) -> str:
     """The table, its notes, and the loops."""
-    lines = [*_columns(HEAD, rows_of(spectrum), 2), *notes_of(spectrum)]
+    lines = [*columns(HEAD, rows_of(spectrum), 2), *notes_of(spectrum)]
     for loop in spectrum.loops:
         lines += [
             "",
             f"{loop.name}: from each state back",
-            *_columns(LOOP_HEAD, loop_rows(loop), 0),
+            *columns(LOOP_HEAD, loop_rows(loop), 0),
         ]
         lines.append(loop.advice)
     return "\n".join(lines)
@@ -91,14 +91,14 @@ def render_text(spectrum: Spectrum) -> str:
 
 def render_html(spectrum: Spectrum) -> str:
     """The same for a notebook; names are text."""
-    parts = [_html_table(HEAD, rows_of(spectrum)), *map(_paragraph, notes_of(spectrum))]
+    parts = [html_table(HEAD, rows_of(spectrum)), *map(_paragraph, notes_of(spectrum))]
     for loop in spectrum.loops:
-        parts += [_paragraph(loop.name), _html_table(LOOP_HEAD, loop_rows(loop))]
+        parts += [_paragraph(loop.name), html_table(LOOP_HEAD, loop_rows(loop))]
         parts.append(_paragraph(loop.advice))
     return "".join(parts)
 
 
-def _columns(head: tuple[str, ...], rows: list[tuple[str, ...]], texts: int) -> list[str]:
+def columns(head: tuple[str, ...], rows: list[tuple[str, ...]], texts: int) -> list[str]:
     """Aligned columns: the first `texts` to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return [
@@ -110,7 +110,7 @@ def _columns(head: tuple[str, ...], rows: list[tuple[str, ...]], texts: int) -> 
     ]
 
 
-def _html_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
