@@ -173,9 +173,9 @@ class Holdings:
 
     def _show_others(self, storages: Sequence[Storage]) -> None:
         """Arrays were replaced: another write, by which other steps know that they must look."""
-        self._write = Write(self._write.version, self._write.source)
+        self.write = Write(self.write.version, self.write.source)
         for slot in self._written:
-            storages[slot].latest = self._write
+            storages[slot].latest = self.write
 
     def _renew(self, held: set[int]) -> None:
         """Other arrays for gradients that somebody holds."""
