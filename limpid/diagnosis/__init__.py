@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from limpid.diagnosis.pictures.picture import Picture
     from limpid.diagnosis.pictures.report.page import report_page
     from limpid.diagnosis.pictures.saliency import saliency
-    from limpid.diagnosis.spectrum import Spectrum, spectral_norms
+    from limpid.diagnosis.spectrum import InitialReport, Spectrum, initial_report, spectral_norms
 
 __all__ = [
+    "InitialReport",
     "MaskedBranch",
     "Picture",
     "Spectrum",
@@ -24,6 +25,7 @@ __all__ = [
     "filters",
     "gradient_flow",
     "histograms",
+    "initial_report",
     "landscape",
     "masked_branches",
     "report_page",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _MODULES = {  # imported when they are used: they need much that a training program may not
+    "InitialReport": "spectrum",
     "MaskedBranch": "branches.finding",
     "Picture": "pictures.picture",
     "Spectrum": "spectrum",
@@ -40,6 +43,7 @@ _MODULES = {  # imported when they are used: they need much that a training prog
     "filters": "pictures.filters",
     "gradient_flow": "pictures.flow",
     "histograms": "pictures.histograms",
+    "initial_report": "spectrum",
     "landscape": "pictures.landscape",
     "masked_branches": "branches.search",
     "report_page": "pictures.report.page",
