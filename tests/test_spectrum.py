@@ -19,6 +19,7 @@ from limpid.diagnosis.spectrum.piece import Piece, spec_at
 from limpid.diagnosis.spectrum.tracing import trace
 from limpid.errors import ArgumentError, NoGradientError, OperandError
 from limpid.nn import functional as F
+from tests.models import MODELS
 
 D = "float64"
 
@@ -449,9 +450,39 @@ def test_recorded_steps_are_looked_at_in_place():
         spectral_norms(step, (x, labels), total)
 
 
+def test_targets_of_steps_are_constant():
+    blocks = nn.Sequential(Residual(), Residual())
+
+    @limpid.compile
+    def step(x, target):
+        blocks.zero_grad()
+        loss = F.mse_loss(blocks(x), target)
+        loss.backward()
+        return loss
+
+    found = spectral_norms(step, (numbers(3, 4), numbers(3, 4, seed=1)))
+    assert [layer.name for layer in found.layers][:2] == ["0", "1"]
+
+
+@pytest.mark.parametrize(("name", "make"), MODELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_bound_holds_on_whole_losses(name, make, dtype):
+    model = make(dtype)
+    spectrum = spectral_norms(model.loss, model.arguments)
+    assert spectrum.last == 1
+    assert all(layer.converged for layer in spectrum.layers)
+    assert all(y.gradient <= y.bound * (1 + 1e-6) for y in spectrum.layers)
+    if spectrum.start == "input":
+        gradient = limpid.grad(model.loss)(*model.arguments)
+        rough = 1e-4 if dtype == "float32" else 1e-10
+        assert spectrum[0].gradient == pytest.approx(np.linalg.norm(gradient), rel=rough)
+
+
 def test_several_inputs_and_outputs():
     a, b = numbers(3, 4), numbers(3, 4, seed=1)
-    spectrum = spectral_norms(lambda a, b: (limpid.tanh(a * b), a + b), (a, b), total)
+    spectrum = spectral_norms(
+        lambda a, b: (limpid.tanh(a * b), a + b), (a, b), total, argnums=(0, 1)
+    )
     (layer,) = spectrum.layers
     slope = 1 - np.tanh(a * b) ** 2
     blocks = [
@@ -461,7 +492,13 @@ def test_several_inputs_and_outputs():
         for i in range(3)
     ]  # fmt: skip
     assert layer.examples == pytest.approx(blocks, rel=1e-6)
-    assert spectral_norms(lambda a, b: a * 2.0, (a, b))[0].sigma == pytest.approx(2.0)
+    (alone,) = spectral_norms(lambda a, b: limpid.tanh(a * b), (a, b)).layers
+    assert alone.sigma == pytest.approx(np.max(np.abs(slope * b)), rel=1e-6)
+    for numbers_ in (0, (0, 1)):
+        found = spectral_norms(lambda a, b: a * 2.0, (a, b), argnums=numbers_)
+        assert found[0].sigma == pytest.approx(2.0)
+    with pytest.raises(ArgumentError, match="there are 2 inputs"):
+        spectral_norms(lambda a, b: a * b, (a, b), argnums=2)
     assert len(spectral_norms(lambda x: x, a)) == 0
 
 

@@ -51,7 +51,7 @@ def initial_report(
     model            a module, or a function that makes one: its weights (parameters of two axes or
                      more) get each initialisation, its biases and scales stay; first comes the
                      model as it is
-    x                a batch for the model; several inputs as a tuple
+    x                a batch for the model; several inputs as a tuple, the first of which counts
     activations      of sigmoid, tanh, relu, elu, selu and gelu
     initialisations  of "normal 0.01", "xavier uniform", "xavier normal", "he" and "orthogonal",
                      each without a gain for the activation
@@ -140,7 +140,7 @@ def _start(
 ) -> Start:
     if not len(spectrum):
         raise ArgumentError("the model has no layers between its input and its output")
-    signal = mean_square(x)
+    signal = mean_square(x[0] if isinstance(x, tuple) and x else x)
     signals = (signal, *(layer.signal**2 for layer in spectrum.layers))
     gradients = (*(layer.gradient**2 for layer in spectrum.layers), spectrum.last**2)
     with np.errstate(all="ignore"):
@@ -165,17 +165,12 @@ def _variance(weight: Any) -> float:
 
 
 def mean_square(x: Any) -> float:
-    """E[x²] of a batch; of several inputs all together. Of integers, 1."""
-    parts = [
-        np.asarray(part.value if isinstance(part, Tensor) else to_array(part))
-        for part in (x if isinstance(x, tuple) else (x,))
-    ]
-    floats = [part.astype(np.float64) for part in parts if part.dtype.kind == "f"]
-    if not floats:
+    """E[x²] of a batch. Of integers, 1."""
+    array = np.asarray(x.value if isinstance(x, Tensor) else to_array(x))
+    if array.dtype.kind != "f":
         return 1.0
-    size = sum(part.size for part in floats)
     with np.errstate(all="ignore"):
-        return float(sum(np.sum(part * part) for part in floats) / max(size, 1))
+        return float(np.mean(np.square(array.astype(np.float64))))
 
 
 def _known(names: Sequence[str], known: dict[str, Any], what: str) -> list[str]:

@@ -29,6 +29,7 @@ def spectral_norms(
     x: Any,
     loss: Callable[..., Any] | None = None,
     *,
+    argnums: int | Sequence[int] = 0,
     tolerance: float = 1e-6,
     steps: int = STEPS,
     seed: int = 0,
@@ -42,6 +43,8 @@ def spectral_norms(
     x          the batch: an array or a tensor; several inputs as a tuple
     loss       a function of what the model returns, a single number. Without it the gradients are
                those of a random direction of norm 1 at the output
+    argnums    through which of several inputs signals come in, as in `limpid.grad`; the others are
+               constant
     tolerance  a norm is taken as found when ∥Jᵀu − σv∥ ≤ tolerance · σ. It is at least eight
                times the rounding of the type that the model computes in
     steps      how many products with each J and its transpose are made at most
@@ -64,7 +67,7 @@ def spectral_norms(
     if not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
         raise ArgumentError(f"tolerance must be between 0 and 1, not {tolerance!r:.40}")
     limit = integer(steps, "steps", 1)
-    traced = trace(model, x, loss, integer(seed, "seed", 0))
+    traced = trace(model, x, loss, integer(seed, "seed", 0), argnums)
     stages = chain_of(traced.nodes, traced.starts, traced.ends)
     find = partial(
         spectral_norms_of, tolerance=tolerance, limit=limit, random=np.random.default_rng(seed)

@@ -17,6 +17,7 @@ from limpid.graph.context import absolute_scope, context, enable_grad
 from limpid.graph.graph import pick
 from limpid.graph.node import Array, Node, reachable
 from limpid.nn.module import Module
+from limpid.ops.axes import integer
 from limpid.storage import writes_undone
 from limpid.tensor import Tensor, make_leaf, to_array
 from limpid.transforms.nesting import flatten
@@ -42,8 +43,12 @@ class Traced:
     holders: list[Any] = field(default_factory=list)
 
 
-def trace(model: Any, x: Any, loss: Callable[..., Any] | None, seed: int) -> Traced:
+def trace(
+    model: Any, x: Any, loss: Callable[..., Any] | None, seed: int, argnums: Any = 0
+) -> Traced:
     """The pass of a model, or of the function of a compiled step, at a batch.
+
+    Signals come in through the arguments `argnums`; the others are constant.
 
     Nothing outside changes: what is written (running statistics, random counters) is set back.
     Raises OperandError or ArgumentError for what can't be traced.
@@ -54,17 +59,19 @@ def trace(model: Any, x: Any, loss: Callable[..., Any] | None, seed: int) -> Tra
             "values\nremedy: call this outside of compiled and differentiated functions"
         )
     arguments = x if isinstance(x, tuple) else (x,)
+    chosen = chosen_arguments(argnums, len(arguments))
     if isinstance(model, Step | BoundStep):
         if loss is not None:
             raise ArgumentError("a step has its own loss: leave out loss=")
-        return _trace_step(model, arguments)
+        return _trace_step(model, arguments, chosen)
     if not callable(model):
         raise OperandError(f"the model must be a module or a function, not {model!r:.60}")
     with enable_grad(), writes_undone():
-        given, rebuild = flatten(arguments)
+        given, rebuild = flatten([arguments[k] for k in chosen])
         leaves = [_leaf(value, path) for path, value in given]
+        fresh = dict(zip(chosen, rebuild(iter(leaves)), strict=True))
         with _trainable(model, leaves):
-            result = model(*rebuild(iter(leaves)))
+            result = model(*(fresh.get(k, value) for k, value in enumerate(arguments)))
         outputs = [y for _, y in flatten(result)[0] if isinstance(y, Tensor)]
         if not outputs:
             raise OperandError(f"the model must return tensors, not {type(result).__name__}")
@@ -220,7 +227,18 @@ def _seeds(ends: Sequence[Place], seed: int) -> tuple[list[Array], str]:
     return made, "random unit gradient"
 
 
-def _trace_step(step: Step | BoundStep, arguments: tuple[Any, ...]) -> Traced:
+def chosen_arguments(argnums: Any, count: int) -> list[int]:
+    """The numbers of arguments that are meant. Raises ArgumentError for those that aren't there."""
+    given = argnums if isinstance(argnums, tuple | list) else (argnums,)
+    found = [integer(number, "argnums") for number in given]
+    if not found or any(number >= count for number in found):
+        raise ArgumentError(f"argnums={argnums}, but there are {count} inputs, from 0 on")
+    return sorted(set(found))
+
+
+def _trace_step(
+    step: Step | BoundStep, arguments: tuple[Any, ...], chosen: Sequence[int]
+) -> Traced:
     """The pass of a step's recorded graph up to the number whose gradient it takes."""
     if isinstance(step, BoundStep):
         recording, arrays = step.step.record(step.instance, (step.instance, *arguments), {})
@@ -232,13 +250,19 @@ def _trace_step(step: Step | BoundStep, arguments: tuple[Any, ...]) -> Traced:
         raise NoGradientError(f"{step!r} takes no gradient, so there is nothing to follow")
     end = max(places, key=lambda place: place[0].number)
     inputs = dict(zip(graph.inputs.values(), arrays, strict=True))
+    numbers = [k for k, value in enumerate(arguments) for _ in range(_count_arrays(value))]
+    through = set(inputs)
+    if len(numbers) == len(inputs):  # else some are numbers, or of the instance of a method
+        through = {node for node, k in zip(inputs, numbers, strict=True) if k in chosen}
     made: dict[Node, Any] = {}
     leaves: list[Tensor] = []
     with enable_grad():
         for node in reachable([end[0]]):
-            if node in inputs:
+            if node in through:
                 made[node] = _armed(np.array(inputs[node]), getattr(node.op, "label", None))
                 leaves.append(made[node])
+            elif node in inputs:
+                made[node] = Tensor(None, 0, np.array(inputs[node]))
             elif not node.inputs:
                 made[node] = _slot(node)
             else:
@@ -247,6 +271,10 @@ def _trace_step(step: Step | BoundStep, arguments: tuple[Any, ...]) -> Traced:
     found = _traced(leaves, [total], total, 0)
     found.holders.append(made)
     return found
+
+
+def _count_arrays(value: Any) -> int:
+    return sum(isinstance(x, Tensor | np.ndarray) for _, x in flatten(value)[0])
 
 
 def _slot(node: Node) -> Tensor:
