@@ -342,6 +342,22 @@ def test_the_call_is_told(way: str) -> None:
     assert origin.elements[0].operands["x"] == pytest.approx(-1.1)
 
 
+@pytest.mark.parametrize("way", Ways)
+def test_what_is_refused_because_it_is_not_finite(way: str) -> None:
+    def step(x: Any) -> Any:
+        p = 1 / (w - x)
+        loss = nn.functional.binary_cross_entropy(p, np.ones(3, np.float32))
+        loss.backward()
+        return loss
+
+    w = limpid.Parameter([1.0, 3.0, 5.0])
+    origin = origin_of(step, ONES, way=way)
+    assert (origin.producer, origin.born) == ("divide", "forward")
+    assert origin.reached == "binary_cross_entropy, which refuses it"
+    with pytest.raises(limpid.errors.ArgumentError, match="probabilities"):
+        origin_of(step, 0.5 * ONES, way=way)
+
+
 # Bodies
 
 

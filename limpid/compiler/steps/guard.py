@@ -13,7 +13,7 @@ from limpid.compiler.steps.probes import ProbedGraph
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.selection import Probe
 from limpid.compiler.steps.sight import Observer, Sight, Watch
-from limpid.errors import NonFiniteError
+from limpid.errors import LimpidError, NonFiniteError
 from limpid.graph.node import Array
 from limpid.graph.registry import operations
 from limpid.storage import Storage
@@ -41,7 +41,11 @@ class Guard(Watch):
     def run(self, inputs: Sequence[Array], state: Sequence[Array]) -> tuple[list[Any], list[Any]]:
         """What the executor gives; nothing has been written yet."""
         self._sight.number += 1
-        outputs, writes = super().run(inputs, state)
+        try:
+            outputs, writes = super().run(inputs, state)
+        except LimpidError:
+            self._trace(inputs, [*state, *(storage.read() for storage in self._idle)])
+            raise
         if not all(map(_is_finite, (*outputs, *writes))):
             whole = [*state, *(storage.read() for storage in self._idle)]
             self._trace(inputs, whole)
@@ -58,7 +62,13 @@ class Guard(Watch):
         assert probed is not None
         if self.keeps_history:
             self._history.note(inputs, read, probed.executor)
-        outputs = super()._updated(inputs, read, due, probed)
+        try:
+            outputs = super()._updated(inputs, read, due, probed)
+        except LimpidError:  # perhaps it was refused because it is not finite; nothing was written
+            self._history.forget()
+            slots = [storage.read() for storage in (*read, *self._idle)]
+            self._trace(inputs, slots)
+            raise
         if not self._is_finite(probed):
             self._look(inputs, read, probed)
         return outputs

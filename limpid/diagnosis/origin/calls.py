@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -49,7 +49,10 @@ def trace_call(
     graph = recording.graph
     slots = dict(zip((*graph.slots.values(), *recording.idle.values()), state))
     known = list(slots.values())[: len(graph.slots)]
-    values = evaluated(graph, inputs, known)
+    values, refused = evaluated(graph, inputs, known)
+    if refused is not None:
+        found = _earliest(_run(recording, values, slots), _operands(refused), values)
+        return None if found is None else _told(recording, values, *found, number, "")
     found = _first(recording, values, slots)
     if found is None:
         native = native_values(recording, inputs, state)
@@ -62,20 +65,40 @@ def _first(
     recording: Recording, values: dict[Node, Any], slots: dict[Node, Any]
 ) -> tuple[Found, Sink, GraphRun] | None:
     """The earliest birth for the first sort of values that are not finite."""
-    graph = recording.graph
-    names = leaves_of(graph)
-    names.update((node, (STATE, name)) for name, node in recording.idle.items())
-    run = GraphRun(graph, {**slots, **values}, names)
+    run = _run(recording, values, slots)
     for sinks in (_losses(recording), _gradients(recording), _writes(recording, slots)):
-        births = []
-        for sink in sinks:
-            found = run.search(sink.reference) if _matters(sink, values) else None
-            if found is not None and not (sink.is_result and _is_meant(found, sink, values)):
-                births.append((found, sink))
-        if births:
-            found, sink = min(births, key=lambda birth: birth[0].time)
-            return found, sink, run
+        found = _earliest(run, sinks, values)
+        if found is not None:
+            return found
     return None
+
+
+def _run(recording: Recording, values: dict[Node, Any], slots: dict[Node, Any]) -> GraphRun:
+    names = leaves_of(recording.graph)
+    names.update((node, (STATE, name)) for name, node in recording.idle.items())
+    return GraphRun(recording.graph, {**slots, **values}, names)
+
+
+def _earliest(
+    run: GraphRun, sinks: Iterable[Sink], values: dict[Node, Any]
+) -> tuple[Found, Sink, GraphRun] | None:
+    """The earliest birth that got to one of these."""
+    births = []
+    for sink in sinks:
+        found = run.search(sink.reference) if _matters(sink, values) else None
+        if found is not None and not (sink.is_result and _is_meant(found, sink, values)):
+            births.append((found, sink))
+    if not births:
+        return None
+    found, sink = min(births, key=lambda birth: birth[0].time)
+    return found, sink, run
+
+
+def _operands(refused: Node) -> Iterator[Sink]:
+    """What a node would not take."""
+    for x, i in zip(refused.inputs, refused.indices, strict=True):
+        if isinstance(x, Node):
+            yield Sink(f"{refused.op.name}, which refuses it", (x, i))
 
 
 def _losses(recording: Recording) -> Iterator[Sink]:

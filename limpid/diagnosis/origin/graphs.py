@@ -20,6 +20,7 @@ from limpid.diagnosis.origin.computation import (
 )
 from limpid.diagnosis.origin.edges import Edge
 from limpid.diagnosis.origin.search import Found, search
+from limpid.errors import LimpidError
 from limpid.graph.graph import Graph, is_reference, pick
 from limpid.graph.node import Node
 
@@ -137,15 +138,20 @@ class GraphRun:
         return is_reference(reference) and reference[0] in self.values
 
 
-def evaluated(graph: Graph, inputs: Sequence[Any], state: Sequence[Any]) -> Values:
-    """The values of all nodes on NumPy."""
+def evaluated(
+    graph: Graph, inputs: Sequence[Any], state: Sequence[Any]
+) -> tuple[Values, Node | None]:
+    """The values of all nodes on NumPy; of those before the node that refuses its operands."""
     values: Values = dict(zip(graph.inputs.values(), inputs, strict=True))
     values.update(zip(graph.slots.values(), state, strict=True))
     with np.errstate(all="ignore"):
         for node in graph.nodes:
             operands = [pick(values, x, i) for x, i in zip(node.inputs, node.indices, strict=True)]
-            values[node] = node.op.evaluate(operands, node.params)
-    return values
+            try:
+                values[node] = node.op.evaluate(operands, node.params)
+            except LimpidError:
+                return values, node
+    return values, None
 
 
 def leaves_of(graph: Graph) -> dict[Node, tuple[str, str]]:
@@ -197,7 +203,10 @@ def birth_within(computation: NodeRun) -> Found | None:
 def _births(iteration: Iteration) -> Iterator[Found]:
     """Births in one run of a body; what came in belongs to an earlier one."""
     graph = iteration.graph
-    run = GraphRun(graph, evaluated(graph, iteration.inputs, ()), leaves_of(graph))
+    values, refused = evaluated(graph, iteration.inputs, ())
+    if refused is not None:
+        return
+    run = GraphRun(graph, values, leaves_of(graph))
     for reference in graph.outputs:
         found = run.search(reference)
         if found is not None and (found.leaf is None or found.leaf.kind == CONSTANT):

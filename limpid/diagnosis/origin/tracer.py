@@ -24,7 +24,7 @@ from limpid.diagnosis.origin.record import Origin
 from limpid.diagnosis.origin.search import Found, search
 from limpid.diagnosis.origin.telling import origin_of
 from limpid.differentiation.primitive import Primitive
-from limpid.errors import NonFiniteError
+from limpid.errors import LimpidError, NonFiniteError
 from limpid.graph.context import context
 from limpid.graph.node import Array, Node, Params
 from limpid.graph.source import capture
@@ -62,6 +62,9 @@ class Tracer:
         self._depth += 1
         try:
             made = function(op, *operands, **params)
+        except LimpidError as error:
+            self._refused(op, operands, error)
+            raise
         finally:
             self._depth -= 1
         self._look(op, operands, params, made)
@@ -89,6 +92,16 @@ class Tracer:
                     self._plain = event, k
                 else:
                     event.tensors.append(weakref.ref(y))
+
+    def _refused(self, op: Any, operands: Sequence[Any], error: LimpidError) -> None:
+        """A primitive takes no such operands: perhaps because they are not finite."""
+        values = [_operand(x) for x in operands]
+        if self._paused or isinstance(error, NonFiniteError) or not any(map(has_fault, values)):
+            return
+        with self.paused():
+            name = f"{op.name}, which refuses it"
+            pairs = zip(operands, values)
+            self._fail_of([(self._maker(x, v), name) for x, v in pairs if has_fault(v)])
 
     def _maker(self, x: Any, value: Any) -> Maker:
         found = self.events.find(value)
