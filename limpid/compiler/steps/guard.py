@@ -61,7 +61,8 @@ class Guard(Watch):
         self._sight.number += 1
         assert probed is not None
         if self.keeps_history:
-            self._history.note(inputs, read, probed.executor)
+            as_before = probed.executor.is_as_before(self._storages)
+            self._history.note(inputs, read, as_before, probed.executor.write)
         try:
             outputs = super()._updated(inputs, read, due, probed)
         except LimpidError:  # perhaps it was refused because it is not finite; nothing was written

@@ -46,13 +46,19 @@ class History:
         self._bytes = 0
         self._copies = False  # whether arguments come again
 
-    def note(self, inputs: Sequence[Array], read: Sequence[Storage], executor: Any) -> None:
-        """A call is about to run."""
+    def note(
+        self, inputs: Sequence[Array], read: Sequence[Storage], as_before: bool, write: Write
+    ) -> None:
+        """A call is about to run.
+
+        as_before  whether slots are as the latest call left them
+        write      marks what the step has written
+        """
         changed: Mapping[int, Array] = {}
         if not self._calls or len(self._calls) >= CALLS or self._bytes > BYTES:
             self._begin(read)
-        elif not executor.is_as_before(read):
-            changed = self._changed(read, executor.write)
+        elif not as_before:
+            changed = self._changed(read, write)
         ids = set(map(id, inputs))
         if not self._copies and not ids.isdisjoint(self._known):
             self._copies = True

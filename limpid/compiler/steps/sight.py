@@ -196,6 +196,8 @@ class Watch:
         """The same, where slots are written in place."""
         due = self._due() if self._observers else ()
         probed = self._programs[due] if due in self._programs else self._prepared(due)
+        if self._read is not read:
+            self._read, self._storages = read, [*read, *self._idle]
         return self._updated(inputs, read, due, probed)
 
     def _updated(
@@ -206,8 +208,6 @@ class Watch:
         probed: ProbedGraph | None,
     ) -> list[Any]:
         """A call in place, which is shown to those who are due."""
-        if self._read is not read:
-            self._read, self._storages = read, [*read, *self._idle]
         if self._sight.keep:
             self._keep(inputs, [storage.read() for storage in self._storages])
         if probed is None:
@@ -219,11 +219,10 @@ class Watch:
             outputs: list[Any] = plain.update(inputs, self._storages)
             return outputs
         outputs = probed.executor.update(inputs, self._storages)
-        found = probed.found(outputs, inputs)
         if due is ALONE and not self._patterns:
-            self._observers[0].show(probed, found)
-        else:
-            self._show(due, probed, found)
+            self._observers[0].show(probed, probed.found(outputs, inputs))
+        elif self._patterns or due:
+            self._show(due, probed, probed.found(outputs, inputs))
         return outputs
 
     def _due(self) -> tuple[bool, ...]:
