@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from limpid.diagnosis.statistics import bin_edges, load_history
 from limpid.nn import functional as F
 from limpid.ops.plain.magnitudes import BINS, NAN, ZERO, magnitudes
 from limpid.training import train
-from tests.native import needs_native
+from tests.native import agree, cut, needs_native  # noqa: F401
 from tests.test_probes import Run, X, Y
 
 ALL = (*STATISTICS, "ratio")
@@ -172,6 +173,22 @@ def test_histograms_count_every_element_once(dtype: str, shape: tuple[int, ...])
     assert counts[ZERO] == np.sum(x == 0)
 
 
+@needs_native
+@pytest.mark.parametrize("width", [16, 32, 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_histograms_are_the_same_for_every_width_and_order(
+    width: int,
+    dtype: Any,
+    cut: bool,  # noqa: F811  # the fixture
+) -> None:
+    draw = np.random.default_rng(1)
+    for shape in ((3,), (130,), (33, 70), (2000, 67)):
+        x = (draw.normal(size=shape) * np.exp(5 * draw.normal(size=shape))).astype(dtype)
+        x[draw.random(shape) < 0.1] = 0
+        for forward in (lambda x: magnitudes(np.abs(x) - 1), lambda x: magnitudes(x.T)):
+            agree(forward, x, width=width, tolerance=0)
+
+
 def test_the_bins_are_where_their_ends_are() -> None:
     edges = bin_edges()
     for bin in range(BINS - 1):
@@ -194,6 +211,24 @@ def test_statistics_of_ugly_arrays() -> None:
         of_array(name, np.array([True, False]))
     assert of_array("norm", np.array([3e30, 4e30], np.float32)) == pytest.approx(5e30)
     assert of_array("std", np.full(5, 1e9)) == 0
+    odd = np.array([np.inf, -np.inf, np.nan])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan([of_array(name, odd) for name in ("norm", "mean", "std", "max")]).all()
+
+
+def test_eager_steps_that_diverge_are_seen_without_warnings() -> None:
+    w = limpid.Parameter([3e38, 1.0], dtype=limpid.float32)
+    model = nn.Module()
+    model.w = w
+    optimizer = optim.SGD([w], lr=1.0)
+    with limpid.watch(model, stats=ALL) as seen, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        w.grad = limpid.tensor(np.array([-np.inf, np.nan], np.float32))
+        with np.errstate(all="ignore"):
+            optimizer.step()
+    assert seen.last["grad:w"]["nan"] == 1
+    assert np.isnan(seen.last["update:w"]["ratio"])
 
 
 # Nothing changes

@@ -63,7 +63,8 @@ def of_array(name: str, x: Array) -> Any:
     >>> of_array("std", np.array([1.0, 3.0])), of_array("zeros", np.array([0.0, 2.0]))
     (1.0, 0.5)
     """
-    return _ARRAYS[name](x)
+    with np.errstate(all="ignore"):  # NaN and infinities are what one wants to see
+        return _ARRAYS[name](x)
 
 
 def saturation_of(node: Node, x: Array) -> float:

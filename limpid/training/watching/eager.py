@@ -139,7 +139,9 @@ class Follower:
             for name, (p, array) in before.items():
                 now = _read(p)
                 if now is not array:
-                    norm = of_array("norm", now - array)
+                    with np.errstate(all="ignore"):
+                        change = now - array
+                    norm = of_array("norm", change)
                     whole = of_array("norm", array)
                     values[f"update:{name}"] = {"norm": norm, RATIO: ratio(norm, whole)}
         self._clock.record(values)
