@@ -96,14 +96,10 @@ def test_the_machine_is_measured() -> None:
     assert others is None or 0 <= others < 1.5
 
 
-def test_steps_are_watched_by_ten_norms() -> None:
-    plain, watched, count = watching.steps("mlp32")
-    assert count == 10
-    assert plain().item() == watched().item()
-    times = watching.measure([plain, watched], 3, 0.001)
-    assert watching.row("mlp32", count, times).startswith("| mlp32 | ")
+def test_watched_steps_give_what_others_give() -> None:
+    found = [watching.contender("mlp32", options) for options in watching.WATCHES.values()]
+    assert [contender.values for contender in found] == [0, 0, 12, 18, 24, 18]
+    assert len({contender.run().item() for contender in found}) == 1
+    times = watching.measure([contender.run for contender in found], 3, 0.001)
     assert (times > 0).all()
-
-
-def test_small_networks_have_fewer_norms() -> None:
-    assert 0 < watching.steps("logistic")[2] < 10
+    assert watching.row("mlp32", "norms", 12, times, 2).startswith("| mlp32 | norms | 12 | ")
