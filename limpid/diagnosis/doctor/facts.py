@@ -43,6 +43,7 @@ class ParameterFacts:
     updates: Series = field(default_factory=list)
     stuck: Series = field(default_factory=list)
     lost: Series = field(default_factory=list)
+    total: Array | None = None  # the sum of the gradients of the calls seen
 
     @property
     def is_weight(self) -> bool:
@@ -105,6 +106,7 @@ class ChoiceFacts:
     counts   how often each class was the target
     losses   its values, where it is a mean over examples
     chance   what it is if the scores say nothing but how frequent each class is
+    floor    what it is at best: the entropy of targets that are probabilities, else 0
     """
 
     name: str
@@ -115,6 +117,7 @@ class ChoiceFacts:
     ignored: int | None = None
     losses: Series = field(default_factory=list)
     chance: Series = field(default_factory=list)
+    floor: Series = field(default_factory=list)
 
 
 @dataclass

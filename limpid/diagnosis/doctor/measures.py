@@ -74,6 +74,17 @@ def is_log_distribution(x: Array, axis: int) -> bool:
         return is_distribution(np.exp(np.asarray(x, np.float64)), axis)
 
 
+def target_entropy(target: Array, axis: int | None) -> float:
+    """The mean entropy of targets that are probabilities; 0 for class numbers."""
+    if target.dtype.kind != "f" or not target.size:
+        return 0.0
+    p = np.clip(np.asarray(target, np.float64), 1e-300, 1.0)
+    if axis is None:
+        q = np.clip(1 - p, 1e-300, 1.0)
+        return float(np.mean(-p * np.log(p) - q * np.log(q)))
+    return float(np.mean(-(p * np.log(p)).sum(axis=axis)))
+
+
 def entropy(shares: Array) -> float:
     """−Σ p log p."""
     p = shares[shares > 0]

@@ -11,6 +11,7 @@ from limpid.compiler.steps.probes import ProbedGraph
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.replay import Kept
 from limpid.compiler.steps.selection import Probe
+from limpid.compiler.steps.trail import Return
 from limpid.diagnosis.doctor import measures
 from limpid.diagnosis.doctor.facts import (
     ActivationFacts,
@@ -209,6 +210,8 @@ class Look:
             known.alike = measures.rows_alike(after)
             if gradient is not None:
                 known.gradients.append(measures.norm(gradient))
+                wide = gradient.astype(np.float64)
+                known.total = wide if known.total is None else known.total + wide
                 known.stuck.append(measures.share_stuck(before, after, gradient))
                 if gradient.dtype.name in HALF:
                     known.lost.append(measures.share_lost(gradient))
@@ -277,6 +280,7 @@ class Look:
             if loss is not None and shares is not None and is_mean:
                 known.losses.append(float(loss))
                 known.chance.append(measures.entropy(shares))
+                known.floor.append(measures.target_entropy(target, choice.axis))
 
     def _scores(self) -> None:
         for node, value, axis in self.structure.scored:
@@ -399,9 +403,7 @@ def modes(structure: Structure) -> list[ModeFacts]:
         if code is None or "training" not in mentioned(code):
             continue
         nodes = [x[0] for _, x in returned.leaves if is_reference(x)]
-        outer = next(
-            (r for r in calls[number:] if not r.scope and _within(returned, r)), returned
-        )
+        outer = next((r for r in calls[number:] if _is_outermost(r)), returned)
         found.append(
             ModeFacts(
                 returned.module, returned.kind.__name__, returned.training,
@@ -415,8 +417,9 @@ def modes(structure: Structure) -> list[ModeFacts]:
     return found
 
 
-def _within(inner: Any, outer: Any) -> bool:
-    return inner is outer or inner.differentiable == outer.differentiable
+def _is_outermost(returned: Return) -> bool:
+    """Whether no other module called it: it has no path, and is called by its class."""
+    return not returned.scope and returned.module == returned.kind.__name__
 
 
 def _is_trained(structure: Structure, module: str) -> bool:

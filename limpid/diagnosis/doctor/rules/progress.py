@@ -9,15 +9,19 @@ import numpy as np
 from limpid.diagnosis.doctor.facts import Facts, ParameterFacts
 from limpid.diagnosis.doctor.finding import Finding
 from limpid.diagnosis.doctor.rules.wiring import named
+from limpid.graph.node import Array
 
 CALLS = 16  # losses, with fewer nothing is said of their course
 FALL = 0.02  # of the first losses: what counts as falling
+RISE = 0.1  # of them: what counts as rising
+COHERENT = 0.5  # gradients that are only the noise of batches, as at a minimum, have 1/√calls
 SPREAD = 2.0  # standard errors by which a difference stands out from the noise of batches
 CHANCE = 0.97  # of the entropy of the labels
 STILL = 0.01  # of it: by which the latest losses may still differ
 # Updates of a thousandth of the weights are usual. Adam's first ones are the learning rate for
 # each element, a tenth of the weights of a narrow layer with 0.01.
 LARGE = 0.5
+REPLACED = 1.0  # one such update leaves nothing of a weight
 ROUGH = 3  # calls in which an update is that large
 SMALL = 1e-5
 STEEP = 0.02  # ‖gradient‖·‖weights‖ over the loss: with less there is nothing left to gain
@@ -34,12 +38,14 @@ def falls(facts: Facts) -> bool:
     return first - last > max(FALL * abs(first), SPREAD * error)
 
 
-def ends(losses: np.ndarray) -> tuple[float, float, float]:
-    """The mean of the first and of the last fifth, and the standard error of their difference."""
+def ends(losses: Array) -> tuple[float, float, float]:
+    """The mean of the first and of the last fifth, and the standard error of their difference.
+
+    The noise is that of the later half: what falls at the beginning is no noise.
+    """
     n = max(3, len(losses) // 5)
-    a, b = losses[:n], losses[-n:]
-    # batches come again, so what differs from one to the next is not all noise
-    return float(a.mean()), float(b.mean()), float(np.sqrt((a.var() + b.var()) / n))
+    later = losses[len(losses) // 2 :]
+    return float(losses[:n].mean()), float(losses[-n:].mean()), float(later.std() * np.sqrt(2 / n))
 
 
 def loss_not_falling(facts: Facts) -> Iterator[Finding]:
@@ -54,12 +60,11 @@ def loss_not_falling(facts: Facts) -> Iterator[Finding]:
             "a smaller learning rate; limpid.trace_nans() finds where it begins", losses,
         )  # fmt: skip
         return
-    first, last, error = ends(losses)
-    if first - last > max(FALL * abs(first), SPREAD * error) or slope(facts) < STEEP:
+    course = _uphill(facts) or losses
+    first, last, error = ends(np.array(course))
+    rises = last - first > max(RISE * abs(first), SPREAD * error)
+    if not rises and (falls(facts) or slope(facts) < STEEP or coherence(facts) < COHERENT):
         return
-    if abs(last - first) <= FALL * abs(first) and first - last > 0 and len(losses) < 2 * CALLS:
-        return
-    rises = last - first > max(FALL * abs(first), SPREAD * error)
     yield _course(
         f"the loss was {first:.4g} in the first calls and is {last:.4g} in the latest of "
         f"{len(losses)}",
@@ -70,7 +75,26 @@ def loss_not_falling(facts: Facts) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _course(evidence: str, cause: str, remedy: str, losses: np.ndarray) -> Finding:
+def _uphill(facts: Facts) -> list[float] | None:
+    """The course of a loss of classes that rises, though something else may fall, such as −loss."""
+    for choice in facts.choices.values():
+        course = [x / max(c, 1e-3) for x, c in zip(choice.losses, choice.chance)]
+        if len(course) >= 6 and np.all(np.isfinite(course)):
+            first, last, _ = ends(np.array(course))
+            if last > max(1.0, 2 * first):  # far worse than guessing
+                return choice.losses
+    return None
+
+
+def coherence(facts: Facts) -> float:
+    """‖Σ gradient‖ / Σ ‖gradient‖: 1 where all calls agree, about 1/√calls where it is noise."""
+    known = [p for p in facts.weights if p.total is not None and sum(p.gradients) > 0]
+    total = np.sqrt(sum(float(np.sum(np.square(p.total))) for p in known))
+    parts = np.sqrt(np.sum([np.square(p.gradients[: facts.seen]) for p in known], axis=0)).sum()
+    return float(total / parts) if known and parts > 0 else 1.0
+
+
+def _course(evidence: str, cause: str, remedy: str, losses: Array) -> Finding:
     numbers = {"first": float(losses[0]), "last": float(losses[-1]), "calls": len(losses)}
     return Finding("loss-not-falling", "the loss", evidence, cause, remedy, numbers)
 
@@ -100,7 +124,10 @@ def loss_at_chance(facts: Facts) -> Iterator[Finding]:
         last, chance = float(np.mean(choice.losses[half:])), float(np.mean(choice.chance[half:]))
         quarters = choice.losses[half : half + half // 2], choice.losses[half + half // 2 :]
         fell = float(np.mean(quarters[0]) - np.mean(quarters[1])) if half >= 2 else 0.0
-        if chance < 0.1 or last < CHANCE * chance or last > 1.15 * chance or fell > STILL * chance:
+        floor = float(np.mean(choice.floor[half:]))  # what the best scores would give
+        if chance - floor < 0.1 or chance - floor < 0.1 * chance:
+            continue
+        if last < CHANCE * chance or last > 1.15 * chance or fell > STILL * chance:
             continue
         yield Finding(
             "loss-at-chance", choice.source,
@@ -122,11 +149,14 @@ def update_ratio(facts: Facts) -> Iterator[Finding]:
 
 
 def _large(facts: Facts, weights: list[ParameterFacts]) -> Iterator[Finding]:
-    found = [p for p in weights if int(np.sum(p.ratios[1:] > LARGE)) >= ROUGH]
     losses = np.array(facts.losses)
+    found = [p for p in weights if int(np.sum(p.ratios[1:] > LARGE)) >= ROUGH]
+    replaced = [p for p in weights if np.any(p.ratios > REPLACED)]
+    if bounces(losses) and 2 * len(replaced) > len(weights):
+        found = found or replaced
     if not found or (losses.size >= CALLS and falls(facts) and not bounces(losses)):
         return
-    worst = max(found, key=lambda p: np.nanmax(p.ratios[1:]))
+    worst = max(found, key=lambda p: np.nanmax(p.ratios))
     times = int(np.sum(worst.ratios > LARGE))
     ratio = float(np.nanmedian(worst.ratios[worst.ratios > LARGE]))
     yield Finding(
@@ -137,16 +167,19 @@ def _large(facts: Facts, weights: list[ParameterFacts]) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def bounces(losses: np.ndarray) -> bool:
+def bounces(losses: Array) -> bool:
     """Whether the loss rose to more than three times its first value, or is no number."""
+    if not losses.size:
+        return False
     return bool(not np.all(np.isfinite(losses)) or losses.max() > 3 * abs(losses[0]))
 
 
 def _small(facts: Facts, weights: list[ParameterFacts]) -> Iterator[Finding]:
     if not weights or len(facts.losses) < CALLS or falls(facts) or slope(facts) < STEEP:
         return
-    later = [np.nanmedian(p.ratios[len(p.ratios) // 3 :]) for p in weights if len(p.ratios)]
-    most = float(np.nanmax(later))
+    ratios = [p.ratios[len(p.ratios) // 3 :] for p in weights]
+    later = [float(np.nanmedian(x)) for x in ratios if np.isfinite(x).any()]
+    most = max(later, default=0.0)
     if 0 < most < SMALL:
         yield Finding(
             "update-ratio", named(weights),

@@ -23,6 +23,8 @@ def dead_units(facts: Facts) -> Iterator[Finding]:
     for unit in facts.activations.values():
         if len(unit.silent) < CALLS or unit.examples < EXAMPLES or not unit.hidden:
             continue
+        if unit.squashes and settled(unit) >= SATURATED:
+            continue  # flat to the last digit
         latest = max(CALLS, len(unit.silent) // 2)
         share = unit.dead(latest)
         if share < DEAD or unit.silent[-1].size < 4:
