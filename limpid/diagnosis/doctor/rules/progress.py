@@ -60,9 +60,11 @@ def loss_not_falling(facts: Facts) -> Iterator[Finding]:
             "a smaller learning rate; limpid.trace_nans() finds where it begins", losses,
         )  # fmt: skip
         return
-    course = _uphill(facts) or losses
-    first, last, error = ends(np.array(course))
-    rises = last - first > max(RISE * abs(first), SPREAD * error)
+    course = np.array(_uphill(facts) or losses)
+    first, last, error = ends(course)
+    n = max(3, len(course) // 5)
+    apart = course[-n:].min() > course[:n].max()
+    rises = last - first > RISE * abs(first) and (apart or last - first > SPREAD * error)
     if not rises and (falls(facts) or slope(facts) < STEEP or coherence(facts) < COHERENT):
         return
     yield _course(
