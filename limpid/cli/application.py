@@ -17,7 +17,7 @@ from limpid.errors import LimpidError
 # limpid/cli/<name>.py defines the function <name>, whose signature and docstring are the help
 COMMANDS = (
     "train", "summary", "explain", "derive", "draw", "debug", "grade", "warp", "experiment",
-    "cache",
+    "doctor", "cache",
 )  # fmt: skip
 
 HELP = """Backpropagation you can see through, at native speed.

@@ -174,6 +174,14 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = None,
+    doctor: Annotated[
+        bool,
+        typer.Option(
+            "--doctor",
+            help="Watch the steps, and say at the end, or at a failure, what is wrong with them.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     trace_nans: Annotated[
         bool,
         typer.Option(
@@ -208,9 +216,11 @@ def train(
     given = dict(locals())
     silent = {name: given.pop(name) for name in ("quiet", "json")}
     output, resume = given.pop("output"), given.pop("resume")
-    traced = given.pop("trace_nans")
+    traced, watched = given.pop("trace_nans"), given.pop("doctor")
     settings = {name: value for name, value in given.items() if value is not None}
     callbacks = [] if any(silent.values()) else [_progress()]
+    watcher = _doctor() if watched else None
+    callbacks += [watcher] if watcher is not None else []
     try:
         with _tracing() if traced else nullcontext():
             if resume is not None:
@@ -220,8 +230,25 @@ def train(
     except NonFiniteError as error:
         print(f"limpid: training stopped\n{error.origin.without_lines()}", file=sys.stderr)
         return 1
+    finally:
+        _say(watcher, aside=any(silent.values()))
     _report(result, **silent)
     return 130 if result.interrupted else 0
+
+
+def _doctor() -> Any:
+    from limpid.diagnosis.doctor.watching import DoctorCallback
+
+    return DoctorCallback()
+
+
+def _say(watcher: Any, aside: bool) -> None:
+    """What the doctor found; on stderr where something else is to be printed alone."""
+    report = watcher.report() if watcher is not None else None
+    if report is not None:
+        from limpid.cli.doctor import print_doctor
+
+        print_doctor(report, aside)
 
 
 def _tracing() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from limpid.training.folder import RunFolder
 from limpid.training.interruption import Interruption
 from limpid.training.layers import Layers
 from limpid.training.metrics import Mean, norms
-from limpid.training.step import compiled_step, evaluate, train_step
+from limpid.training.step import TrainStep, compiled_step, evaluate, train_step
 
 SAVE_EVERY = 60.0  # seconds, within long epochs
 DRAW_EVERY = 10.0  # seconds
@@ -90,6 +90,10 @@ class Trainer:
             for callback in callbacks:
                 callback.on_end(self)
         self._draw()
+
+    def look_with(self, looker: Callable[[TrainStep], TrainStep]) -> None:
+        """Take steps by what a looker makes of the step, which does the same and sees it."""
+        self._train = looker(self._train)
 
     def stop(self, reason: str) -> None:
         """End training after this step; the run can be resumed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from limpid.diagnosis.doctor.facts import Facts
@@ -70,7 +70,11 @@ EXPLAINS: dict[str, frozenset[str]] = {
 
 def diagnose(facts: Facts) -> list[Finding]:
     """The findings that no other one explains; each says what it explains."""
-    found = [finding for rule in RULES.values() for finding in rule(facts)]
+    return explained_away([finding for rule in RULES.values() for finding in rule(facts)])
+
+
+def explained_away(found: Sequence[Finding]) -> list[Finding]:
+    """Those that no other one explains, with what they explain."""
     slugs = list(dict.fromkeys(finding.rule for finding in found))
     explained: dict[str, str] = {}
     for slug in slugs:

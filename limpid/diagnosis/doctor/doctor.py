@@ -68,10 +68,15 @@ class Doctor:
             self._looked = True
         return self._observer.facts
 
+    @property
+    def has_seen(self) -> bool:
+        """Whether there has been a call."""
+        return bool(self._observer.facts.calls or self._observer.facts.failure)
+
     def report(self) -> Report:
         """What is wrong, as far as the calls show. Raises ArgumentError before the first call."""
         facts = self.facts
-        if not facts.calls and not facts.failure:
+        if not self.has_seen:
             raise ArgumentError(
                 f"{self.__name__} has not been called yet\nremedy: "
                 "limpid.doctor(step, batches), or call the doctor in the place of the step"

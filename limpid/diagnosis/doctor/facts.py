@@ -178,6 +178,7 @@ class Facts:
     targets: dict[str, TargetFacts] = field(default_factory=dict)
     modes: list[ModeFacts] = field(default_factory=list)
     crossed: dict[str, str] = field(default_factory=dict)  # line → shapes that were spread
+    by_epoch: bool = False  # whether what is called a call is an epoch
     failure: str = ""
     takes_gradient: bool = False
     source: str = "the step"

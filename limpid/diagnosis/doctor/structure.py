@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from limpid.differentiation.kinds import Constant, Local, Transpose
 from limpid.differentiation.rules import recorded_rule
 from limpid.graph.graph import Reference, input_specs, is_reference
 from limpid.graph.node import Node, reachable
-from limpid.nn.module import Module
-from limpid.optim import Optimizer
 from limpid.tensor import Parameter, Tensor
+
+if TYPE_CHECKING:
+    from limpid.nn.module import Module
+    from limpid.optim import Optimizer
 
 Output = tuple[Node, int]
 
@@ -345,6 +347,9 @@ def operand(node: Node, number: int) -> Reference:
 
 def _owners(recording: Recording) -> tuple[list[Module], list[Optimizer]]:
     """The modules and the optimisers that the function can reach."""
+    from limpid.nn.module import Module  # `import limpid` does without them
+    from limpid.optim import Optimizer
+
     owners = [place.owner for place in recording.guards.written if isinstance(place, Variables)]
     return (
         [x for x in owners if isinstance(x, Module)],

@@ -30,6 +30,8 @@ STEEP = 0.02  # ‖gradient‖·‖weights‖ over the loss: with less there is 
 def falls(facts: Facts) -> bool:
     """Whether the loss is clearly lower at the end; so it counts where too few are known."""
     losses = np.array(facts.losses)
+    if facts.by_epoch and len(losses) > 1:  # means over an epoch have little noise
+        return bool(np.isfinite(losses).all() and losses[-1] < (1 - FALL / 2) * losses[0])
     if len(losses) < CALLS:
         return bool(np.all(np.isfinite(losses)))
     if not np.all(np.isfinite(losses)):
