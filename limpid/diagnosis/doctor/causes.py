@@ -45,8 +45,8 @@ _FLOW = frozenset({"vanishing", "exploding", "dead-units", "saturated-units"})
 _ALL = _PROGRESS | _FLOW | {"update-ratio"}
 
 # What a finding explains. Units that died or saturated by large updates stay so when the updates
-# are small again: both are to be mended, and neither is left out. The same goes for first weights and
-# for what depth makes of them.
+# are small again: both are to be mended, and neither is left out. The same goes for first weights
+# and for what depth makes of them.
 EXPLAINS: dict[str, frozenset[str]] = {
     "missing-zero-grad": _ALL,
     "label-mismatch": _PROGRESS,
@@ -55,8 +55,8 @@ EXPLAINS: dict[str, frozenset[str]] = {
     "unused-parameters": _PROGRESS,
     "unchanged-parameters": _PROGRESS | {"update-ratio"},
     "underflow": _ALL | {"unchanged-parameters"},
-    "initial-scale": _PROGRESS | {"dead-units", "saturated-units", "update-ratio",
-                                  "unchanged-parameters"},
+    "initial-scale": _PROGRESS
+    | {"dead-units", "saturated-units", "update-ratio", "unchanged-parameters"},
     "input-scale": _ALL | {"unchanged-parameters"},
     "dead-units": _PROGRESS | {"vanishing", "exploding", "unchanged-parameters"},
     "saturated-units": _PROGRESS | {"vanishing", "exploding", "unchanged-parameters"},

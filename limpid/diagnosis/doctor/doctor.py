@@ -73,6 +73,12 @@ class Doctor:
         """Whether there has been a call."""
         return bool(self._observer.facts.calls or self._observer.facts.failure)
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is something to say of a call that failed."""
+        facts = self._observer.facts
+        return bool(facts.calls or facts.choices)
+
     def report(self) -> Report:
         """What is wrong, as far as the calls show. Raises ArgumentError before the first call."""
         facts = self.facts
@@ -89,7 +95,7 @@ class Doctor:
     def _note_loss(self, call: Any, result: Any) -> None:
         """The loss, where the step returns it or the largest part of it."""
         trail = call.recording.trail
-        structure = self._observer._kinds[id(call.recording)].structure
+        structure = self._observer.structure(call)
         leaves = [x for _, x in flatten(result)[0] if isinstance(x, Tensor)]
         behind = set(structure.behind)
         for (_, reference), value in zip(trail.results, leaves):
@@ -104,14 +110,14 @@ def _function(step: Any) -> Callable[..., Any]:
     if isinstance(step, Doctor):
         return step._step.function
     if isinstance(step, BoundStep):
-        return step.step.function.__get__(step.instance)  # type: ignore[no-any-return]  # a method
+        return step.step.function.__get__(step.instance)
     if isinstance(step, Step):
         return step.function
     if not callable(step):
         raise ArgumentError(
             f"doctor() takes a training step, which is a function, not {type(step).__name__}"
         )
-    return step  # type: ignore[no-any-return]  # it is callable
+    return step
 
 
 def doctor(step: Callable[..., Any], batches: Iterable[Any] | None = None) -> Doctor:
@@ -153,9 +159,8 @@ def doctor(step: Callable[..., Any], batches: Iterable[Any] | None = None) -> Do
         try:
             made(*(batch if isinstance(batch, tuple | list) else (batch,)))
         except LimpidError:
-            if not made._observer.facts.failure or not made._observer.facts.calls:
-                if not made._observer.facts.choices:
-                    raise
+            if not made.has_answer:
+                raise
             break
     if not count:
         raise ArgumentError("there are no batches: the doctor has to see the step run")

@@ -39,7 +39,7 @@ def rows_alike(x: Array) -> bool:
 
 
 def share_lost(x: Array) -> float:
-    """Of the elements that are not 0, the share below the smallest normal number; 1 if all are 0."""
+    """Of the elements that are not 0, the share below the smallest normal number; else 1."""
     size = np.abs(x[x != 0])
     if not size.size:
         return 1.0

@@ -6,36 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.steps.names import mentioned
 from limpid.compiler.steps.probes import ProbedGraph
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.replay import Kept
 from limpid.compiler.steps.selection import Probe
-from limpid.compiler.steps.trail import Return
 from limpid.diagnosis.doctor import measures
 from limpid.diagnosis.doctor.facts import (
     ActivationFacts,
     ChoiceFacts,
     Facts,
     LayerFacts,
-    ModeFacts,
     ParameterFacts,
     ScoreFacts,
     TargetFacts,
 )
-from limpid.diagnosis.doctor.operators import LOGIT_LOSSES, SIGN_TARGETS, TARGET_RANGES
+from limpid.diagnosis.doctor.functions import local_on
+from limpid.diagnosis.doctor.operators import LOGIT_LOSSES
+from limpid.diagnosis.doctor.reading import crossed, is_probability, modes, place, restricted
 from limpid.diagnosis.doctor.structure import (
     Activation,
     Choice,
     Held,
     Structure,
-    limits,
     operand,
-    squashes,
 )
 from limpid.graph.graph import is_reference
-from limpid.graph.node import Array, Node, reachable
-from limpid.graph.source import describe
+from limpid.graph.node import Array, Node
 
 HALF = ("float16",)  # of which underflow is asked: float32 reaches down to 1e-38
 
@@ -59,14 +55,16 @@ class Observer:
                 self._parameter(structure, node).accumulated += 1
         self._before = structure.written, structure.leaving()
 
-    def look(self, call: Kept, values: bool = True) -> None:
+    def look(self, call: Kept) -> None:
         """Take the numbers of a call, by running it again."""
-        kind = self._kind(call.recording)
-        if values:
-            self.facts.seen += 1
-            self.facts.steps.append(self.facts.calls)
-            with np.errstate(all="ignore"):
-                Look(self.facts, kind, call).take()
+        self.facts.seen += 1
+        self.facts.steps.append(self.facts.calls)
+        with np.errstate(all="ignore"):
+            Look(self.facts, self._kind(call.recording), call).take()
+
+    def structure(self, call: Kept) -> Structure:
+        """What the call is made of."""
+        return self._kind(call.recording).structure
 
     def fail(self, error: Exception, call: Kept | None) -> None:
         """The latest call raised."""
@@ -76,11 +74,11 @@ class Observer:
         structure = self._kind(call.recording).structure
         inputs = dict(zip(call.recording.graph.inputs.values(), call.inputs, strict=True))
         for choice in structure.choices:
-            known = is_reference(choice.target) and choice.target[0] in inputs
-            if known and choice.axis is not None:
+            target: Any = choice.target
+            if is_reference(target) and target[0] in inputs and choice.axis is not None:
                 classes = choice.node.inputs[0].outputs[0].shape[choice.axis]
                 facts = choice_facts(self.facts, choice, classes)
-                count_targets(facts, inputs[choice.target[0]], choice)
+                count_targets(facts, inputs[target[0]], choice)
 
     def _kind(self, recording: Recording) -> Kind:
         made = self._kinds.get(id(recording))
@@ -257,8 +255,6 @@ class Look:
         known.examples += len(y)
         known.silent.append(measures.silent_units(local, activation.axis))
         if activation.squashes:
-            from limpid.diagnosis.doctor.structure import local_on
-
             steepest = float(np.abs(local_on(op, node, np.linspace(-3, 3, 25))).max())
             flat = np.abs(local) < measures.FLAT * steepest
             known.saturated.append(float(np.mean(flat)))
@@ -274,9 +270,8 @@ class Look:
             shares = count_targets(known, target, choice)
             is_mean = choice.node.params.get("reduction") == "mean" and len(choice.node.inputs) == 2
             if choice.axis is None and loss is not None:  # one value for each example
-                loss, is_mean = loss.mean(), choice.node.inputs[2] == 1 if len(
-                    choice.node.inputs
-                ) > 2 and not isinstance(choice.node.inputs[2], Node) else True
+                is_mean = not any(isinstance(x, Node) for x in choice.node.inputs[2:])
+                loss = loss.mean()
             if loss is not None and shares is not None and is_mean:
                 known.losses.append(float(loss))
                 known.chance.append(measures.entropy(shares))
@@ -365,102 +360,3 @@ def count_targets(known: ChoiceFacts, target: Array, choice: Choice) -> Array | 
     counts = np.bincount(kept[inside].astype(np.int64), minlength=known.classes)
     known.counts += counts
     return counts / max(counts.sum(), 1)
-
-
-def is_probability(node: Node) -> bool:
-    """Whether a node is a function that goes from 0 to 1, as the sigmoid does."""
-    from limpid.diagnosis.doctor.structure import curved
-
-    if curved(node) is None or not squashes(node.op, node):
-        return False
-    low, high = limits(node)
-    return abs(low) < 1e-3 and abs(high - 1) < 1e-3
-
-
-def restricted(structure: Structure) -> list[tuple[Node, Any, tuple[float, float, bool]]]:
-    """Losses whose target may hold certain numbers only: (node, target, (low, high, no others))."""
-    found: list[tuple[Node, Any, tuple[float, float, bool]]] = []
-    for node in structure.behind:
-        if node.origin is not None or node.is_leaf:
-            continue
-        name = node.op.name
-        if name in TARGET_RANGES:
-            number, low, high = TARGET_RANGES[name]
-            found.append((node, operand(node, number), (low, high, False)))
-        elif name in SIGN_TARGETS:
-            found.append((node, operand(node, SIGN_TARGETS[name]), (-1.0, 1.0, True)))
-    return found
-
-
-def modes(structure: Structure) -> list[ModeFacts]:
-    """Modules whose forward asks for their mode, for each call of them."""
-    trail = structure.recording.trail
-    behind = set(structure.behind)
-    found = []
-    calls = [r for r in trail.returns if r.leaves]
-    for number, returned in enumerate(calls):
-        code = getattr(returned.kind.forward, "__code__", None)
-        if code is None or "training" not in mentioned(code):
-            continue
-        nodes = [x[0] for _, x in returned.leaves if is_reference(x)]
-        outer = next((r for r in calls[number:] if _is_outermost(r)), returned)
-        found.append(
-            ModeFacts(
-                returned.module, returned.kind.__name__, returned.training,
-                any(n.requires_grad for n in nodes) and any(n in behind for n in nodes),
-                outer.training == returned.training,
-                any(n in behind for n in nodes),
-                _is_trained(structure, returned.module),
-                describe(returned.source).rsplit("/", 1)[-1],
-            )
-        )  # fmt: skip
-    return found
-
-
-def _is_outermost(returned: Return) -> bool:
-    """Whether no other module called it: it has no path, and is called by its class."""
-    return not returned.scope and returned.module == returned.kind.__name__
-
-
-def _is_trained(structure: Structure, module: str) -> bool:
-    """Whether the same module is elsewhere gone through by a gradient."""
-    behind = set(structure.behind)
-    for returned in structure.recording.trail.returns:
-        nodes = [x[0] for _, x in returned.leaves if is_reference(x)]
-        if returned.module == module and any(n.requires_grad and n in behind for n in nodes):
-            return True
-    return False
-
-
-def crossed(structure: Structure) -> dict[str, str]:
-    """Lines where a prediction (n, 1) meets a target (n): every one with every other."""
-    found = {}
-    for node in structure.behind:
-        if node.is_leaf or node.origin is not None or len(node.inputs) < 2:
-            continue
-        a, b = node.inputs[:2]
-        if type(a) is not Node or type(b) is not Node or structure.recording is None:
-            continue
-        one, two = a.outputs[node.indices[0]].shape, b.outputs[node.indices[1]].shape
-        if not spreads(one, two) or node.outputs[0].shape != (max(*one, 1), max(*two, 1)):
-            continue
-        computed = [any(n.requires_grad for n in reachable([x])) for x in (a, b)]
-        if sum(computed) == 1 and structure.data_only(a if computed[1] else b):
-            found[place(node)] = f"{one} with {two} gives {node.outputs[0].shape}"
-    return found
-
-
-def spreads(one: tuple[int, ...], two: tuple[int, ...]) -> bool:
-    """Whether shapes (n, 1) and (n) or (1, n) meet, with n above 1."""
-    shapes = sorted((one, two), key=lambda s: (len(s), s[0] if s else 0))
-    flat, column = shapes
-    if len(column) != 2:
-        return False
-    if len(flat) == 1:
-        return column == (flat[0], 1) and flat[0] > 1
-    return len(flat) == 2 and flat[0] == 1 and column == (flat[1], 1) and flat[1] > 1
-
-
-def place(node: Node | None) -> str:
-    """The line of a node, with its text."""
-    return describe(node.source).rsplit("/", 1)[-1] if node is not None else ""

@@ -51,7 +51,7 @@ def facts_of(lines: Sequence[dict[str, Any]]) -> Facts:
     """Parameters and layers over the epochs."""
     facts = Facts(calls=int(lines[-1].get("step", len(lines))), takes_gradient=True)
     facts.losses = [float(line.get("objective", line["train_loss"])) for line in lines]
-    names = [name for name in lines[-1].get("weight_norms", {})]
+    names = list(lines[-1].get("weight_norms", {}))
     for name in names:
         shape = (1, 1) if name.endswith("weight") else (1,)  # the norms are all that is known
         known = ParameterFacts(name, shape, "", True, True, 0, True, True, True)
@@ -89,8 +89,8 @@ def _units(lines: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     for name, share, first in _latest(lines, "activation_zeros"):
         if share > max(DEAD, 0.95):  # half are zero in good health, and dropout takes others
             yield Finding(
-                "dead-units", name, f"{share:.1%} of its outputs are 0; {first:.1%} after the first "
-                "epoch", "units were thrown below the kink, or began there",
+                "dead-units", name, f"{share:.1%} of its outputs are 0; {first:.1%} after the "
+                "first epoch", "units were thrown below the kink, or began there",
                 "a smaller learning rate, He's initialisation, leaky-relu or elu",
                 {"share": share, "at first": first},
             )  # fmt: skip
@@ -130,8 +130,9 @@ def _unchanged(facts: Facts) -> Iterator[Finding]:
     ]  # fmt: skip
     if still:
         yield Finding(
-            "unchanged-parameters", ", ".join(still[:4]), f"{len(still)} parameters have a gradient "
-            "and no update changes them", "the learning rate is 0, or too small for float32",
+            "unchanged-parameters", ", ".join(still[:4]), f"{len(still)} parameters have a "
+            "gradient and no update changes them",
+            "the learning rate is 0, or too small for float32",
             "a larger --lr", {"parameters": len(still)},
         )  # fmt: skip
 

@@ -8,16 +8,14 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from limpid.compiler.steps.places import Variables
 from limpid.compiler.steps.recordings import Recording
+from limpid.diagnosis.doctor.functions import curved, kinds, only_moves, passes_on, squashes
 from limpid.diagnosis.doctor.operators import CLASS_LOSSES, LOG_LOSSES, LOG_SOFTMAX, LOGIT_LOSSES
-from limpid.differentiation.kinds import Constant, Local, Transpose
-from limpid.differentiation.rules import recorded_rule
+from limpid.differentiation.kinds import Local
 from limpid.graph.graph import Reference, input_specs, is_reference
 from limpid.graph.node import Node, reachable
-from limpid.tensor import Parameter, Tensor
+from limpid.tensor import Parameter
 
 if TYPE_CHECKING:
     from limpid.nn.module import Module
@@ -142,7 +140,8 @@ class Structure:
         named: dict[Node, tuple[str, Any, int]] = {}
         for number, module in enumerate(roots):
             for name, parameter in module.named_parameters():
-                named.setdefault(parameter.node, (name, parameter, number))
+                leaf: Any = parameter.node
+                named.setdefault(leaf, (name, parameter, number))
         held: set[Node] = set()
         for optimiser in optimisers:
             for group in optimiser.param_groups:
@@ -184,8 +183,9 @@ class Structure:
         found = set()
         for leaf in self.recording.graph.slots.values():
             owner = getattr(leaf.op.storage, "node", None)  # type: ignore[attr-defined]  # a slot's
-            new = self.recording.trail.gradients.get(owner) if owner is not None else None
-            if not is_reference(new):
+            gradients = self.recording.trail.gradients
+            new: Any = gradients.get(owner) if owner is not None else None
+            if owner is None or not is_reference(new):
                 continue
             behind = reachable([new[0]], since=leaf.number)
             if any(_adds(node, leaf) for node in behind):
@@ -245,7 +245,7 @@ class Structure:
     def _slot(self, x: Any) -> Node | None:
         """The parameter that a value is, perhaps moved or cast."""
         while type(x) is Node and not x.is_leaf:
-            if len(x.inputs) != 1 or not _only_moves(x):
+            if len(x.inputs) != 1 or not only_moves(x):
                 return None
             x = x.inputs[0]
         if type(x) is Node and x in self._names and x.outputs[0].ndim >= 2:
@@ -290,7 +290,7 @@ class Structure:
         """Whether it scales another computed value."""
         return any(
             sum(type(x) is Node and x.requires_grad for x in user.inputs) > 1
-            and all(isinstance(d, Local) and not isinstance(d.rule, int) for d in _kinds(user))
+            and all(isinstance(d, Local) and not isinstance(d.rule, int) for d in kinds(user))
             for user in self.consumers.get(node, ())
         )
 
@@ -328,7 +328,7 @@ class Structure:
     def through_views(self, x: Reference) -> Node | None:
         """The node that computed a value that was only moved since."""
         node = x[0] if is_reference(x) else None
-        while node is not None and node.inputs and len(node.inputs) == 1 and _only_moves(node):
+        while node is not None and node.inputs and len(node.inputs) == 1 and only_moves(node):
             node = node.inputs[0] if type(node.inputs[0]) is Node else None
         return node
 
@@ -371,25 +371,7 @@ def _sources(node: Node) -> Iterator[Node]:
 
 def _adds(node: Node, leaf: Node) -> bool:
     """Whether the node adds the leaf to something."""
-    kinds = _kinds(node)
-    return len(node.inputs) == 2 and leaf in node.inputs and all(_passes_on(k) for k in kinds)
-
-
-def _passes_on(kind: Any) -> bool:
-    return isinstance(kind, Local) and isinstance(kind.rule, int) and kind.rule == 1
-
-
-def _kinds(node: Node) -> list[Any]:
-    op: Any = node.op
-    return [op.derivative(i) for i in range(len(node.inputs))]
-
-
-def _only_moves(node: Node) -> bool:
-    """Whether it is linear in its one operand and keeps the number of elements."""
-    kind = _kinds(node)[0]
-    same = node.outputs[0].size == node.inputs[0].outputs[node.indices[0]].size
-    moves = isinstance(kind, Transpose) or _passes_on(kind)
-    return moves and same if type(node.inputs[0]) is Node else False
+    return len(node.inputs) == 2 and leaf in node.inputs and all(map(passes_on, kinds(node)))
 
 
 def _fan_in(node: Node, weight: int) -> int:
@@ -405,60 +387,3 @@ def _fan_in(node: Node, weight: int) -> int:
     except (AttributeError, ValueError):
         extents = [spec.size // max(spec.shape[0], 1)]
     return max(prod(extents), 1)
-
-
-def curved(node: Node) -> int | None:
-    """The operand of an elementwise function of one computed value; None for other nodes."""
-    kinds = _kinds(node)
-    if not kinds or not all(isinstance(k, Local | Constant) for k in kinds):
-        return None
-    computed = [i for i, x in enumerate(node.inputs) if type(x) is Node]
-    if len(computed) != 1 or not node.inputs[computed[0]].requires_grad:
-        return None
-    kind = kinds[computed[0]]
-    if not isinstance(kind, Local) or isinstance(kind.rule, int):
-        return None
-    return computed[0] if _reads_itself(node, computed[0]) else None
-
-
-def _reads_itself(node: Node, number: int) -> bool:
-    """Whether the local derivative depends on the operand."""
-    rule = recorded_rule(node.op, number, node)
-    if not isinstance(rule.local, Tensor) or rule.local.node is None:
-        return False
-    seen = set(reachable([rule.local.node]))
-    own = [rule.operands[number], *rule.outputs]
-    return any(isinstance(x, Tensor) and x.node in seen for x in own)
-
-
-FAR = 40.0  # where functions that saturate are flat
-FLAT = 2e-3  # of the steepest: 1/(1 + |x|)² is below that at 40
-
-
-def squashes(op: Any, node: Node) -> bool:
-    """Whether a function is steep somewhere and flat at both ends, as sigmoid and tanh are."""
-    slopes = local_on(op, node, np.array([-FAR, *np.linspace(-3, 3, 25), FAR]))
-    if slopes is None or not np.all(np.isfinite(slopes)):
-        return False
-    slopes = np.abs(slopes)
-    return bool(slopes.max() > 0 and max(slopes[0], slopes[-1]) < FLAT * slopes.max())
-
-
-def local_on(op: Any, node: Node, x: Any) -> Any:
-    """The local derivative of a function of one value at these; None where it has others."""
-    number = curved(node)
-    if number is None or any(np.size(c) > 1 for c in node.inputs if type(c) is not Node):
-        return None
-    operands = [x if i == number else c for i, c in enumerate(node.inputs)]
-    with np.errstate(all="ignore"):
-        y = op.evaluate(operands, node.params)
-        return np.asarray(op.derivative(number).rule(y, *operands, **node.params), np.float64)
-
-
-def limits(node: Node) -> tuple[float, float]:
-    """The values of a function far to the left and to the right."""
-    number = curved(node)
-    operands = [np.array([-FAR, FAR]) if i == number else c for i, c in enumerate(node.inputs)]
-    op: Any = node.op
-    low, high = np.asarray(op.evaluate(operands, node.params))
-    return float(low), float(high)

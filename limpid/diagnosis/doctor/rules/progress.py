@@ -92,9 +92,11 @@ def _uphill(facts: Facts) -> list[float] | None:
 
 def coherence(facts: Facts) -> float:
     """‖Σ gradient‖ / Σ ‖gradient‖: 1 where all calls agree, about 1/√calls where it is noise."""
-    known = [p for p in facts.weights if p.total is not None and sum(p.gradients) > 0]
-    total = np.sqrt(sum(float(np.sum(np.square(p.total))) for p in known))
-    parts = np.sqrt(np.sum([np.square(p.gradients[: facts.seen]) for p in known], axis=0)).sum()
+    calls = facts.seen
+    known = [p for p in facts.weights if len(p.gradients) == calls and sum(p.gradients) > 0]
+    sums = [p.total for p in known if p.total is not None]
+    total = float(np.sqrt(sum(float(np.sum(np.square(x))) for x in sums)))
+    parts = np.sqrt(np.sum([np.square(p.gradients) for p in known], axis=0)).sum()
     return float(total / parts) if known and parts > 0 else 1.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def first_gains(facts: Facts) -> list[tuple[LayerFacts, float]]:
         weight = facts.parameters.get(layer.weight)
         if weight is None or not weight.weights or "#" in layer.name:
             continue
-        size = weight.weights[0] / np.sqrt(max(np.prod(weight.shape), 1))
+        size = weight.weights[0] / np.sqrt(max(prod(weight.shape), 1))
         found.append((layer, float(size * np.sqrt(layer.fan_in))))
     return found
 

@@ -49,7 +49,9 @@ def label_mismatch(facts: Facts) -> Iterator[Finding]:
             )  # fmt: skip
     for line, shapes in facts.crossed.items():
         yield Finding(
-            "label-mismatch", line, f"predictions and targets meet in shapes {shapes}: each "
+            "label-mismatch",
+            line,
+            f"predictions and targets meet in shapes {shapes}: each "
             "prediction is compared with all targets",
             "broadcasting of a column with a row",
             "give both one shape: y[:, None], or prediction[:, 0]",

@@ -99,8 +99,8 @@ def missing_zero_grad(facts: Facts) -> Iterator[Finding]:
         return
     most = max(p.accumulated for p in found)
     yield Finding(
-        "missing-zero-grad", named(found), f"the gradients of {len(found)} parameters were added to "
-        f"those of the call before, with which they had been updated already, {most} times",
+        "missing-zero-grad", named(found), f"the gradients of {len(found)} parameters were added "
+        f"to those of the call before, with which they had been updated already, {most} times",
         "nothing clears .grad between two updates",
         "optimizer.zero_grad() before loss.backward(), for every optimiser",
         {"parameters": len(found), "times": most},
