@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from limpid.diagnosis.doctor.causes import EXPLAINS, RULES
 from limpid.diagnosis.doctor.facts import ActivationFacts, Facts
 from limpid.diagnosis.doctor.finding import Finding
 from limpid.diagnosis.doctor.report import Report
-from limpid.diagnosis.doctor.runs import examine_run
 from limpid.diagnosis.doctor.rules.units import dead_units
+from limpid.diagnosis.doctor.runs import examine_run
 from limpid.errors import ArgumentError, LimpidError, RunError
 from limpid.nn import functional as F
 from tests.faults import known
@@ -45,7 +46,7 @@ def perceptron(
 ) -> nn.Sequential:
     widths = [features, *[32] * hidden]
     layers: list[nn.Module] = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), activation()]
     return nn.Sequential(*layers, nn.Linear(32, outputs))
 
@@ -277,7 +278,8 @@ def test_corpus(half: str) -> None:
     alarms = {name: rules for name, make in runs.items() if (rules := rules_of(make()))}
     print(
         f"{half}: recall {score.recall:.2f} of {score.asked}, precision {score.precision:.2f} of "
-        f"{score.findings} findings; {len(alarms)} false alarms in {len(runs)} healthy runs {alarms}",
+        f"{score.findings} findings; {len(alarms)} false alarms in {len(runs)} healthy runs "
+        f"{alarms}",
         *lines, sep="\n",
     )  # fmt: skip
     assert score.recall >= RECALL, lines
@@ -308,7 +310,7 @@ def test_report_says_all_of_a_finding() -> None:
     assert finding.page == f"docs/doctor.md#{finding.rule}"
     assert finding.numbers
     assert "looked at: 40 calls" in text
-    assert "loss-at-chance" in finding.consequences
+    assert all(rule in RULES for rule in finding.consequences)
     assert json.loads(report.json())["findings"][0]["rule"] == "initial-scale"
 
 
@@ -484,6 +486,15 @@ def test_curve_is_healthy_in_regression() -> None:
     random = draw(18)
     x, y = curve(random, 128, 8)
     model = perceptron(outputs=1)
-    loss = lambda x, y: F.mse_loss(model(x), y)  # noqa: E731  # one line, used once
-    data = batches(CALLS, 32, x, 100 * y + 300)
-    assert rules_of(training(model, optim.Adam(model.parameters(), lr=0.01), loss, data)) == []
+    program = training(
+        model, optim.Adam(model.parameters(), lr=0.01), lambda x, y: F.mse_loss(model(x), y),
+        batches(CALLS, 32, x, 100 * y + 300),
+    )  # fmt: skip
+    assert rules_of(program) == []
+
+
+def test_a_symptom_is_told_with_its_cause() -> None:
+    program = next(c for c in known.CASES if c.name == "deep_sigmoid").faulty()
+    (finding,) = limpid.doctor(program.step, program.batches).report().findings
+    assert finding.rule == "vanishing"
+    assert "loss-not-falling" in finding.consequences

@@ -13,11 +13,12 @@ from limpid.graph.node import Array
 
 CALLS = 16  # losses, with fewer nothing is said of their course
 FALL = 0.02  # of the first losses: what counts as falling
+SLOW = 0.005  # of them: less is no progress at all
 RISE = 0.1  # of them: what counts as rising
 COHERENT = 0.5  # gradients that are only the noise of batches, as at a minimum, have 1/√calls
 SPREAD = 2.0  # standard errors by which a difference stands out from the noise of batches
 CHANCE = 0.97  # of the entropy of the labels
-STILL = 0.01  # of it: by which the latest losses may still differ
+STILL = 0.05  # of it: by which the latest losses may still differ, between the noise of batches
 # Updates of a thousandth of the weights are usual. Adam's first ones are the learning rate for
 # each element, a tenth of the weights of a narrow layer with 0.01.
 LARGE = 0.5
@@ -67,7 +68,10 @@ def loss_not_falling(facts: Facts) -> Iterator[Finding]:
     n = max(3, len(course) // 5)
     apart = course[-n:].min() > course[:n].max()
     rises = last - first > RISE * abs(first) and (apart or last - first > SPREAD * error)
-    if not rises and (falls(facts) or slope(facts) < STEEP or coherence(facts) < COHERENT):
+    creeps = first - last > max(SLOW * abs(first), SPREAD * error)
+    if not rises and (
+        falls(facts) or creeps or slope(facts) < STEEP or coherence(facts) < COHERENT
+    ):
         return
     yield _course(
         f"the loss was {first:.4g} in the first calls and is {last:.4g} in the latest of "
@@ -121,7 +125,13 @@ def slope(facts: Facts) -> float:
 
 
 def loss_at_chance(facts: Facts) -> Iterator[Finding]:
-    """The loss is what guessing from the frequencies of the classes gives."""
+    """The loss is what guessing from the frequencies of the classes gives, and nobody leads away.
+
+    At the start of a slow training the loss is there, too, but then the gradients of all batches
+    agree on where to go.
+    """
+    if coherence(facts) > COHERENT:
+        return
     for choice in facts.choices.values():
         count = len(choice.losses)
         if count < 6 or facts.calls < CALLS or not np.all(np.isfinite(choice.losses)):
