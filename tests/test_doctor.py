@@ -494,7 +494,7 @@ def test_curve_is_healthy_in_regression() -> None:
 
 
 def test_a_symptom_is_told_with_its_cause() -> None:
-    program = next(c for c in known.CASES if c.name == "deep_sigmoid").faulty()
+    program = next(c for c in known.CASES if c.name == "zeroed_input").faulty()
     (finding,) = limpid.doctor(program.step, program.batches).report().findings
-    assert finding.rule == "vanishing"
-    assert "loss-not-falling" in finding.consequences
+    assert finding.rule == "input-scale"
+    assert "loss-at-chance" in finding.consequences
