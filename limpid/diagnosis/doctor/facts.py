@@ -43,7 +43,7 @@ class ParameterFacts:
     updates: Series = field(default_factory=list)
     stuck: Series = field(default_factory=list)
     lost: Series = field(default_factory=list)
-    total: Array | None = None  # the sum of the gradients of the calls seen
+    samples: list[Array] = field(default_factory=list)  # the same elements of each gradient
 
     @property
     def is_weight(self) -> bool:
@@ -80,6 +80,7 @@ class ActivationFacts:
 
     dead       of its units, the share that passed no gradient for any example; of each call
     silent     the units that passed none, for each call
+    constant   of the other units, the share that passed all for every example; of each call
     saturated  of its elements, the share where it is flat; of each call
     """
 
@@ -90,6 +91,7 @@ class ActivationFacts:
     gate: bool
     examples: int = 0
     silent: list[Array] = field(default_factory=list)
+    constant: Series = field(default_factory=list)
     saturated: Series = field(default_factory=list)
 
     def dead(self, calls: int) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from limpid.graph.node import Array
 
 DISTRIBUTION = 1e-3  # by how much a sum of probabilities may differ from 1: float16 has 3 digits
+SAMPLED = 512  # elements of each gradient, by which those of different calls are compared
 FLAT = 0.05  # of the steepest slope: sigmoid beyond ±4.4, tanh beyond ±2.2
 
 
@@ -56,6 +57,19 @@ def silent_units(local: Array, axis: int) -> Array:
     """For each unit along an axis, whether the local derivative is 0 everywhere."""
     others = tuple(a for a in range(local.ndim) if a != axis % local.ndim)
     return ~np.any(local != 0, axis=others)
+
+
+def share_constant(local: Array, axis: int) -> float:
+    """Of the units that are not silent, the share that is so for no example."""
+    others = tuple(a for a in range(local.ndim) if a != axis % local.ndim)
+    some = np.any(local != 0, axis=others)
+    return float(np.mean(np.all(local != 0, axis=others)[some])) if some.any() else 0.0
+
+
+def sample(x: Array) -> Array:
+    """Some of the elements, always the same ones, in double precision."""
+    step = -(-x.size // SAMPLED) or 1
+    return x.reshape(-1)[::step].astype(np.float64)
 
 
 def is_distribution(x: Array, axis: int) -> bool:

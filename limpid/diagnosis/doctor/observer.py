@@ -208,8 +208,7 @@ class Look:
             known.alike = measures.rows_alike(after)
             if gradient is not None:
                 known.gradients.append(measures.norm(gradient))
-                wide = gradient.astype(np.float64)
-                known.total = wide if known.total is None else known.total + wide
+                known.samples.append(measures.sample(gradient))
                 known.stuck.append(measures.share_stuck(before, after, gradient))
                 if gradient.dtype.name in HALF:
                     known.lost.append(measures.share_lost(gradient))
@@ -254,6 +253,7 @@ class Look:
         local = np.broadcast_to(np.asarray(rule(y, *operands, **node.params)), y.shape)
         known.examples += len(y)
         known.silent.append(measures.silent_units(local, activation.axis))
+        known.constant.append(measures.share_constant(local, activation.axis))
         if activation.squashes:
             steepest = float(np.abs(local_on(op, node, np.linspace(-3, 3, 25))).max())
             flat = np.abs(local) < measures.FLAT * steepest

@@ -94,14 +94,19 @@ def _uphill(facts: Facts) -> list[float] | None:
     return None
 
 
-def coherence(facts: Facts) -> float:
-    """‖Σ gradient‖ / Σ ‖gradient‖: 1 where all calls agree, about 1/√calls where it is noise."""
+def coherence(facts: Facts, later: bool = False) -> float:
+    """‖Σ gradient‖ / Σ ‖gradient‖: 1 where all calls agree, about 1/√calls where it is noise.
+
+    Of all calls looked at, or of the later half of them.
+    """
     calls = facts.seen
-    known = [p for p in facts.weights if len(p.gradients) == calls and sum(p.gradients) > 0]
-    sums = [p.total for p in known if p.total is not None]
-    total = float(np.sqrt(sum(float(np.sum(np.square(x))) for x in sums)))
-    parts = np.sqrt(np.sum([np.square(p.gradients) for p in known], axis=0)).sum()
-    return float(total / parts) if known and parts > 0 else 1.0
+    known = [p for p in facts.weights if len(p.samples) == calls and sum(p.gradients) > 0]
+    if not known:
+        return 1.0
+    rows = np.array([np.concatenate([p.samples[t] for p in known]) for t in range(calls)])
+    rows = rows[calls // 2 :] if later else rows
+    parts = np.sqrt(np.sum(rows**2, axis=1)).sum()
+    return float(np.sqrt(np.sum(rows.sum(axis=0) ** 2)) / parts) if parts > 0 else 1.0
 
 
 def _course(evidence: str, cause: str, remedy: str, losses: Array) -> Finding:
@@ -130,7 +135,7 @@ def loss_at_chance(facts: Facts) -> Iterator[Finding]:
     At the start of a slow training the loss is there, too, but then the gradients of all batches
     agree on where to go.
     """
-    if coherence(facts) > COHERENT:
+    if coherence(facts, later=True) > COHERENT:
         return
     for choice in facts.choices.values():
         count = len(choice.losses)

@@ -8,6 +8,7 @@ import numpy as np
 
 from limpid.diagnosis.doctor.facts import ChoiceFacts, Facts
 from limpid.diagnosis.doctor.finding import Finding
+from limpid.diagnosis.doctor.operators import CLASS_LOSSES
 
 ENOUGH = 40  # targets for each class: e⁻⁴⁰ that one of equal share is not among them by chance
 UNNAMED = 0.3  # share of outputs without a target: more is no rare class
@@ -65,6 +66,13 @@ def _classes(choice: ChoiceFacts) -> Iterator[Finding]:
             "the network has too few outputs, or classes are counted from 1",
             "as many outputs as classes, which are counted from 0",
         )  # fmt: skip
+    if choice.classes == 1 and choice.name in CLASS_LOSSES:
+        yield _labels(
+            choice, "the loss chooses among the classes, and there is one output: it is always 0",
+            "one output for yes or no was given to a loss that takes one for each class",
+            "two outputs, or binary_cross_entropy_with_logits",
+        )  # fmt: skip
+        return
     total, classes = float(choice.counts.sum()), len(choice.counts)
     if choice.classes < 3 or choice.ignored == 0 or total < ENOUGH * classes:
         return

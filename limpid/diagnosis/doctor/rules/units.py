@@ -12,6 +12,8 @@ from limpid.diagnosis.doctor.finding import Finding
 # Rectified units at the start are silent for half of the examples, each for another half. That one
 # is silent for all of 64 has a chance of 2⁻⁶⁴; trained networks do lose units, seldom most of them.
 DEAD = 0.6
+ALL = 0.95
+CONSTANT = 0.5  # share of the other units that let everything pass
 EXAMPLES = 64
 CALLS = 3  # the latest ones in which a dead unit was silent
 # Standard normal numbers are in the flat part of tanh with 3 %, of sigmoid with 0.001 %.
@@ -29,6 +31,8 @@ def dead_units(facts: Facts) -> Iterator[Finding]:
         share = unit.dead(latest)
         if share < DEAD or unit.silent[-1].size < 4:
             continue
+        if share < ALL and np.median(unit.constant[-latest:]) > CONSTANT:
+            continue  # no unit tells examples apart: what comes in is the same for all
         before = float(np.mean(unit.silent[0]))
         when = "from the first call on" if before >= DEAD else f"{before:.0%} at the first call"
         cause = (
