@@ -450,6 +450,14 @@ def test_command(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> N
     assert "no such run folder" in capsys.readouterr().err
 
 
+def test_command_compares_initialisations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "lenet5", "--init-report", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert main(["doctor", "lenet5", "--init-report", "--html", "x.html"]) == 1
+    assert main(["doctor", "runs/1", "--input", "3"]) == 1
+    assert "--input belongs to --init-report" in capsys.readouterr().err
+
+
 def test_command_writes_a_page(runs: dict[str, Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     page = tmp_path / "report.html"

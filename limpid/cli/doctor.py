@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
+from limpid.errors import ArgumentError
+
 FOUND = 3  # the exit status when there is something to mend
 
 
 def doctor(
     run: Annotated[
-        str, typer.Argument(help="The folder of a run, such as runs/2026-01-31_12-00-digits-1.")
+        str,
+        typer.Argument(
+            help="The folder of a run, such as runs/2026-01-31_12-00-digits-1; with --init-report "
+            "a model: FILE.py:NAME, one that ships with limpid, or mlp.",
+            metavar="RUN",
+        ),
     ],
     html: Annotated[
         Path | None,
@@ -23,7 +30,23 @@ def doctor(
             metavar="FILE",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    init_report: Annotated[
+        bool,
+        typer.Option(
+            "--init-report",
+            help="Compare initialisations of a model before training: how they carry signals and "
+            "gradients through its depth.",
+        ),
+    ] = False,
+    input: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For --init-report: the shape of an input without the batch, such as 3,32,32. "
+            "Once for each input.",
+            metavar="N,N,…",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what is found as JSON.")] = False,
 ) -> int:
     """Say what is wrong with a training run: evidence, likely cause, remedy.
 
@@ -37,7 +60,18 @@ def doctor(
     limpid doctor runs/2026-01-31_12-00-digits-1
 
     limpid doctor runs/2026-01-31_12-00-digits-1 --html report.html
+
+    limpid doctor my_model.py:Net --init-report --input 3,32,32
     """
+    if init_report:
+        if html is not None:
+            raise ArgumentError("--html shows a run; --init-report has no pictures")
+        from limpid.cli.init_report import report_initialisation
+
+        report_initialisation(run, input, json)
+        return 0
+    if input:
+        raise ArgumentError("--input belongs to --init-report: a run has its own data")
     from limpid.diagnosis.doctor.runs import examine_run
 
     report = examine_run(run)
