@@ -409,6 +409,15 @@ def test_few_calls_accuse_nobody() -> None:
     assert rules_of(Program(program.step, program.batches[:1])) == []
 
 
+@pytest.mark.parametrize("name", ["fully_masked_row", "masked_log"])  # the loss, a parameter
+def test_what_is_no_number_is_said_at_once(name: str) -> None:
+    program = next(c for c in known.CASES if c.name == name).faulty()
+    report = limpid.doctor(program.step, program.batches).report()
+    assert [f.rule for f in report.findings] == ["loss-not-falling"]
+    assert "trace_nans" in report.findings[0].remedy
+    assert json.loads(report.json())["findings"]
+
+
 def test_units_of_few_examples_are_not_dead() -> None:
     unit = ActivationFacts("relu", "", False, True, False, examples=6)
     unit.silent = [np.ones(16, bool)] * 3

@@ -54,7 +54,7 @@ def ends(losses: Array) -> tuple[float, float, float]:
 def loss_not_falling(facts: Facts) -> Iterator[Finding]:
     """The loss is not lower at the end, though there is a slope."""
     losses = np.array(facts.losses)
-    if len(losses) < CALLS or not facts.takes_gradient:
+    if not facts.takes_gradient:
         return
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
@@ -62,6 +62,15 @@ def loss_not_falling(facts: Facts) -> Iterator[Finding]:
             f"the loss is {losses[bad[0]]} from call {bad[0] + 1} on", "training diverged",
             "a smaller learning rate; limpid.trace_nans() finds where it begins", losses,
         )  # fmt: skip
+        return
+    spoilt = [p for p in facts.parameters.values() if not np.all(np.isfinite(p.updates))]
+    if spoilt and not facts.by_epoch:
+        yield _course(
+            f"an update gave {named(spoilt)} values that are not finite", "a gradient was NaN or "
+            "infinite", "limpid.trace_nans() finds where it begins", losses,
+        )  # fmt: skip
+        return
+    if len(losses) < CALLS:
         return
     course = np.array(_uphill(facts) or losses)
     first, last, error = ends(course)
@@ -110,7 +119,9 @@ def coherence(facts: Facts, later: bool = False) -> float:
 
 
 def _course(evidence: str, cause: str, remedy: str, losses: Array) -> Finding:
-    numbers = {"first": float(losses[0]), "last": float(losses[-1]), "calls": len(losses)}
+    numbers: dict[str, float] = {"calls": len(losses)}
+    if losses.size:
+        numbers |= {"first": float(losses[0]), "last": float(losses[-1])}
     return Finding("loss-not-falling", "the loss", evidence, cause, remedy, numbers)
 
 
