@@ -180,6 +180,7 @@ class Facts:
     targets: dict[str, TargetFacts] = field(default_factory=dict)
     modes: list[ModeFacts] = field(default_factory=list)
     crossed: dict[str, str] = field(default_factory=dict)  # line → shapes that were spread
+    vanished_at: str = ""  # the line where numbers become 0, if no gradient arrives because of it
     by_epoch: bool = False  # whether what is called a call is an epoch
     failure: str = ""
     takes_gradient: bool = False
@@ -189,3 +190,9 @@ class Facts:
     def weights(self) -> list[ParameterFacts]:
         """The parameters that are matrices or filters and are seen to be trained."""
         return [p for p in self.parameters.values() if p.is_weight and p.weights and p.written]
+
+    @property
+    def has_no_gradient(self) -> bool:
+        """Whether every gradient of every call was exactly 0."""
+        known = [p for p in self.parameters.values() if p.gradients]
+        return bool(known) and not any(any(p.gradients) for p in known)

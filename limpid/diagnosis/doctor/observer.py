@@ -23,6 +23,7 @@ from limpid.diagnosis.doctor.facts import (
 from limpid.diagnosis.doctor.functions import local_on
 from limpid.diagnosis.doctor.operators import LOGIT_LOSSES
 from limpid.diagnosis.doctor.reading import crossed, is_probability, modes, place, restricted
+from limpid.diagnosis.doctor.rounding import first_underflow
 from limpid.diagnosis.doctor.structure import (
     Activation,
     Choice,
@@ -33,6 +34,7 @@ from limpid.diagnosis.doctor.structure import (
 from limpid.graph.graph import is_reference
 from limpid.graph.node import Array, Node
 
+SILENT = 3  # calls without any gradient, after which it is asked why
 HALF = ("float16",)  # of which underflow is asked: float32 reaches down to 1e-38
 
 
@@ -59,8 +61,12 @@ class Observer:
         """Take the numbers of a call, by running it again."""
         self.facts.seen += 1
         self.facts.steps.append(self.facts.calls)
+        kind = self._kind(call.recording)
         with np.errstate(all="ignore"):
-            Look(self.facts, self._kind(call.recording), call).take()
+            Look(self.facts, kind, call).take()
+        if self.facts.seen == SILENT and self.facts.has_no_gradient:
+            node = first_underflow(call, kind.structure.losses)
+            self.facts.vanished_at = "" if node is None else place(node)
 
     def structure(self, call: Kept) -> Structure:
         """What the call is made of."""

@@ -8,14 +8,14 @@ import numpy as np
 
 from limpid.diagnosis.doctor.facts import Facts, LayerFacts
 from limpid.diagnosis.doctor.finding import Finding
-from limpid.diagnosis.doctor.rules.progress import falls
+from limpid.diagnosis.doctor.rules.progress import begins_badly, falls
 
 # Layers that keep the size of what passes keep that of gradients. Sigmoid layers of the usual
 # default take a factor of 0.14 each, rectified ones 0.4: three of the former are harmless.
 VANISHED = 1e-6
 FADED = 1e-3  # a sign of it only where the loss stays where it is
 EXPLODED = 1e4
-GROWN = 1e2  # where the loss gets worse
+GROWN = 1e2  # where the loss gets worse, or begins absurdly high
 STEEP = 1e3  # times the loss: what a change of all weights by their own size would bring
 DEPTH = 4  # layers; with fewer it is a matter of first weights, not of depth
 
@@ -53,7 +53,7 @@ def exploding(facts: Facts) -> Iterator[Finding]:
         last = len(sizes) - 1
         first = int(np.argmax(sizes))
         ratio = float(sizes[first] / sizes[last])
-        if ratio > EXPLODED or (ratio > GROWN and not falls(facts)):
+        if ratio > EXPLODED or (ratio > GROWN and (not falls(facts) or begins_badly(facts))):
             each = ratio ** (1 / max(last - first, 1))
             yield Finding(
                 "exploding", layers[first].name,

@@ -18,6 +18,7 @@ RISE = 0.1  # of them: what counts as rising
 COHERENT = 0.5  # gradients that are only the noise of batches, as at a minimum, have 1/√calls
 SPREAD = 2.0  # standard errors by which a difference stands out from the noise of batches
 CHANCE = 0.97  # of the entropy of the labels
+ABSURD = 30.0  # times it, at the first call: scores that are surer than anything
 STILL = 0.05  # of it: by which the latest losses may still differ, between the noise of batches
 # Updates of a thousandth of the weights are usual. Adam's first ones are the learning rate for
 # each element, a tenth of the weights of a narrow layer with 0.01.
@@ -39,6 +40,11 @@ def falls(facts: Facts) -> bool:
         return False
     first, last, error = ends(losses)
     return first - last > max(FALL * abs(first), SPREAD * error)
+
+
+def begins_badly(facts: Facts) -> bool:
+    """Whether the first loss of classes is far above that of guessing."""
+    return any(x.losses[0] > ABSURD * x.chance[0] for x in facts.choices.values() if x.losses)
 
 
 def ends(losses: Array) -> tuple[float, float, float]:

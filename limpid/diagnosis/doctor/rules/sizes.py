@@ -9,6 +9,7 @@ import numpy as np
 
 from limpid.diagnosis.doctor.facts import Facts, LayerFacts
 from limpid.diagnosis.doctor.finding import Finding
+from limpid.diagnosis.doctor.rules.flow import steepness
 from limpid.diagnosis.doctor.rules.progress import CALLS as COURSE
 from limpid.diagnosis.doctor.rules.progress import bounces, falls
 from limpid.diagnosis.doctor.rules.wiring import named
@@ -23,10 +24,11 @@ SMALL_WHOLE = 1e-3
 # counts up to 16, which networks still learn from, have 8.
 LARGE_INPUT = 30.0
 WORSE = 3.0  # times the loss of guessing, at the first call
+STEEP = 30.0  # ‖gradient‖·‖weights‖ over the loss: a squared error of scaled inputs has about 2
 CALLS = 3
 # Half precision: subnormal numbers have lost digits, below them there is 0.
 LOST = 0.5
-STUCK = 0.9  # of the elements with a gradient: an update below half a unit in the last place
+STUCK = 0.75  # of the elements with a gradient: an update below half a unit in the last place
 
 
 def initial_scale(facts: Facts) -> Iterator[Finding]:
@@ -43,7 +45,7 @@ def initial_scale(facts: Facts) -> Iterator[Finding]:
         )  # fmt: skip
         return
     layers = [x for x in first_gains(facts) if x[1] > 0]
-    if not layers:
+    if len(layers) < 2:  # nothing is passed on: such weights are only a place to begin
         return
     yield from _too_large(facts, layers)
     yield from _too_small(facts, layers)
@@ -141,11 +143,20 @@ def _harms(facts: Facts) -> bool:
     at_first = [x.losses[0] / x.chance[0] for x in facts.choices.values() if x.losses]
     losses = np.array(facts.losses)
     confident = bool(at_first) and max(at_first) > WORSE
-    return confident or _saturates(facts) or not falls(facts) or bounces(losses)
+    bad = confident or _saturates(facts) or steepness(facts) > STEEP
+    return bad or not falls(facts) or bounces(losses)
 
 
 def underflow(facts: Facts) -> Iterator[Finding]:
-    """Gradients, or updates, below what a short type can hold."""
+    """Values, gradients, or updates, below what a type can hold."""
+    if facts.vanished_at and facts.has_no_gradient:
+        yield Finding(
+            "underflow", facts.vanished_at, "what is computed there is 0 everywhere, where float64 "
+            f"still has numbers, and every gradient is exactly 0 in {facts.seen} calls",
+            "a product of many small factors, or an exponential of very negative numbers",
+            "add logarithms in place of multiplying: log_softmax, logsumexp",
+        )  # fmt: skip
+        return
     layers = [x for x in facts.layers.values() if len(x.lost) >= CALLS]
     faded = [x for x in layers if float(np.median(x.lost)) > LOST]
     if faded and 2 * len(faded) >= len(layers):
@@ -171,7 +182,7 @@ def underflow(facts: Facts) -> Iterator[Finding]:
             "float32", {"share": share, "parameters": len(lost)},
         )  # fmt: skip
         return
-    stuck = [p for p in half if p.written and np.nanmedian([*p.stuck, np.nan]) > STUCK]
+    stuck = [p for p in half if p.written and np.nanmedian([*p.stuck, np.nan]) >= STUCK]
     if half and 2 * len(stuck) >= len(half) and stuck:
         share = float(np.nanmedian([np.nanmedian(p.stuck) for p in stuck]))
         yield Finding(

@@ -11,6 +11,8 @@ from limpid.diagnosis.doctor.finding import Finding
 from limpid.diagnosis.doctor.operators import CLASS_LOSSES
 
 ENOUGH = 40  # targets for each class: e⁻⁴⁰ that one of equal share is not among them by chance
+SURE = 8  # targets, at least, of each class that is one: the rest has a share of next to none. By
+# Good and Turing (Good 1953) it is that of the classes which were seen once
 UNNAMED = 0.3  # share of outputs without a target: more is no rare class
 
 
@@ -74,9 +76,11 @@ def _classes(choice: ChoiceFacts) -> Iterator[Finding]:
         )  # fmt: skip
         return
     total, classes = float(choice.counts.sum()), len(choice.counts)
-    if choice.classes < 3 or choice.ignored == 0 or total < ENOUGH * classes:
-        return
     unnamed = np.flatnonzero(choice.counts == 0)
+    named = choice.counts[choice.counts > 0]
+    enough = total >= ENOUGH * classes or (len(named) > 1 and named.min() >= SURE)
+    if choice.classes < 3 or choice.ignored == 0 or not enough:
+        return
     if len(unnamed) == 1 and unnamed[0] == 0:
         yield _labels(
             choice, f"of {classes} outputs the first is never the target, in {total:.0f} targets; "
