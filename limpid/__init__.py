@@ -10,7 +10,7 @@ from limpid.compiler import eager as _eager  # large contractions find native co
 from limpid.compiler.steps.replayfile import load_replay
 from limpid.compiler.steps.step import Step, compile
 from limpid.compiler.steps.verification import verify_step as verify
-from limpid.diagnosis.doctor.doctor import doctor
+from limpid.diagnosis.doctor.entry import doctor
 from limpid.diagnosis.statistics import watch
 from limpid.differentiation import reverse as _reverse  # tensors find backward by name
 from limpid.differentiation.declaration import bilinear, general, linear, transpose

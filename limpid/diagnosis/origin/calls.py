@@ -19,7 +19,6 @@ from limpid.diagnosis.origin.telling import kind_of, origin_of
 from limpid.explanation.compiled import native_values
 from limpid.graph.graph import is_reference, pick
 from limpid.graph.node import Array, Node
-from limpid.graph.registry import operation
 
 OTHER = (
     "NumPy, which runs the graph again node by node, finds no fault where native code did: these "
@@ -37,7 +36,6 @@ class Sink(NamedTuple):
     is_result: bool = False
 
 
-@operation
 def trace_call(
     recording: Recording, inputs: Sequence[Array], state: Sequence[Array], number: int
 ) -> Origin | None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from contextlib import ContextDecorator, ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from limpid.diagnosis.origin import calls  # noqa: F401  # steps find `trace_call` by name
-from limpid.diagnosis.origin.record import Origin
-from limpid.diagnosis.origin.tracer import Tracer, methods_replaced
 from limpid.graph.context import context
+from limpid.graph.registry import operation
+
+if TYPE_CHECKING:
+    from limpid.diagnosis.origin.record import Origin
+    from limpid.diagnosis.origin.tracer import Tracer
+
+
+@operation
+def trace_call(*call: Any) -> Origin | None:
+    """The first birth in a call of a compiled step, which finds this by name: see `calls.py`."""
+    from limpid.diagnosis.origin import calls
+
+    return calls.trace_call(*call)
 
 
 class trace_nans(ContextDecorator):  # noqa: N801  # a context manager and decorator, as no_grad is
@@ -43,6 +53,8 @@ class trace_nans(ContextDecorator):  # noqa: N801  # a context manager and decor
         return None if self._tracer is None else self._tracer.origin
 
     def __enter__(self) -> trace_nans:
+        from limpid.diagnosis.origin.tracer import Tracer, methods_replaced
+
         state = context.state
         self._outer.append(state.tracer)
         if state.tracer is None:
