@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,15 +23,11 @@ from limpid.diagnosis.doctor.rules.units import dead_units
 from limpid.diagnosis.doctor.runs import examine_run
 from limpid.errors import ArgumentError, LimpidError, RunError
 from limpid.nn import functional as F
-from tests.faults import known
-from tests.faults.case import Case, Program
-from tests.faults.known.healthy import RUNS
+from tests.faults.case import Program
+from tests.faults.corpus import CASES, PARTS
 from tests.faults.programs import batches, clouds, curve, draw, training
 
 # The halves that are measured: (cases, healthy runs). One line for each.
-HALVES: dict[str, tuple[Sequence[Case], dict[str, Callable[[], Program]]]] = {
-    "known": (known.CASES, RUNS),
-}
 RECALL, PRECISION, FALSE_ALARMS = 0.8, 0.9, 1 / 50
 CALLS = 40
 
@@ -258,9 +254,9 @@ class Score:
         return 1 - self.wrong / max(self.findings, 1)
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_corpus(half: str) -> None:
-    cases, runs = HALVES[half]
+@pytest.mark.parametrize("part", PARTS)
+def test_corpus(part: str) -> None:
+    cases, runs = PARTS[part]
     score, lines = Score(), []
     for case in cases:
         if not case.rules:
@@ -277,7 +273,7 @@ def test_corpus(half: str) -> None:
             lines.append(f"{case.name}: {found} for {case.rules}, near miss {near}")
     alarms = {name: rules for name, make in runs.items() if (rules := rules_of(make()))}
     print(
-        f"{half}: recall {score.recall:.2f} of {score.asked}, precision {score.precision:.2f} of "
+        f"{part}: recall {score.recall:.2f} of {score.asked}, precision {score.precision:.2f} of "
         f"{score.findings} findings; {len(alarms)} false alarms in {len(runs)} healthy runs "
         f"{alarms}",
         *lines, sep="\n",
@@ -288,7 +284,7 @@ def test_corpus(half: str) -> None:
 
 
 def test_healthy_sides_of_all_cases() -> None:
-    alarms = {c.name: r for c in known.CASES if (r := rules_of(c.healthy()))}
+    alarms = {c.name: r for c in CASES if (r := set(rules_of(c.healthy())) - set(c.also))}
     assert not alarms
 
 
@@ -411,7 +407,7 @@ def test_few_calls_accuse_nobody() -> None:
 
 @pytest.mark.parametrize("name", ["fully_masked_row", "masked_log"])  # the loss, a parameter
 def test_what_is_no_number_is_said_at_once(name: str) -> None:
-    program = next(c for c in known.CASES if c.name == name).faulty()
+    program = next(c for c in CASES if c.name == name).faulty()
     report = limpid.doctor(program.step, program.batches).report()
     assert [f.rule for f in report.findings] == ["loss-not-falling"]
     assert "trace_nans" in report.findings[0].remedy
@@ -511,7 +507,7 @@ def test_curve_is_healthy_in_regression() -> None:
 
 
 def test_a_symptom_is_told_with_its_cause() -> None:
-    program = next(c for c in known.CASES if c.name == "zeroed_input").faulty()
+    program = next(c for c in CASES if c.name == "zeroed_input").faulty()
     (finding,) = limpid.doctor(program.step, program.batches).report().findings
     assert finding.rule == "input-scale"
     assert "loss-at-chance" in finding.consequences

@@ -1,15 +1,9 @@
-"""The corpus of faults shows what it says, without any rule: by the programs' own numbers.
-
-What is in tests/faults/unseen is looked at by nobody who writes rules; the tests here take it in
-where it is there.
-"""
+"""The corpus of faults shows what it says, without any rule: by the programs' own numbers."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +12,13 @@ import pytest
 
 import limpid
 from tests.faults.case import Case, Program
+from tests.faults.corpus import CASES, OWN, RUNS
 from tests.faults.shown import SHOWN, measure
 
-HALVES = [half for half in ("known", "unseen") if find_spec(f"tests.faults.{half}")]
-CASES: list[Case] = [
-    c for half in HALVES for c in import_module(f"tests.faults.{half}").CASES
-]  # fmt: skip
-HEALTHY: dict[str, Any] = {
-    name: make
-    for half in HALVES
-    for name, make in import_module(f"tests.faults.{half}.healthy").RUNS.items()
-}
-OWN: dict[str, Any] = {
-    name: is_shown
-    for half in HALVES
-    if find_spec(f"tests.faults.{half}.shown")
-    for name, is_shown in import_module(f"tests.faults.{half}.shown").OWN.items()
-}
 NANS = [c for c in CASES if c.nan]
 PROGRAMS = {
     **{f"{c.name}-{kind}": getattr(c, kind) for c in CASES for kind in ("faulty", "healthy")},
-    **{f"run-{name}": make for name, make in HEALTHY.items()},
+    **{f"run-{name}": make for name, make in RUNS.items()},
 }
 SLUGS = {
     "vanishing", "exploding", "dead-units", "saturated-units", "update-ratio", "initial-scale",
@@ -175,9 +155,9 @@ def test_names_are_told_apart() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize("name", RUNS)
 def test_healthy_runs_learn(name: str) -> None:
-    program = HEALTHY[name]()
+    program = RUNS[name]()
     found = np.array([float(program.step(*batch).item()) for batch in program.batches])
     assert np.isfinite(found).all()
     tenth = max(len(found) // 10, 1)

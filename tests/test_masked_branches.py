@@ -15,8 +15,8 @@ from limpid.diagnosis import MaskedBranch, masked_branches, warn_of_masked_branc
 from limpid.errors import ArgumentError, MaskedBranchWarning
 from limpid.graph.registry import primitives
 from tests.faults.case import Case, Program
-from tests.faults.known import CASES as KNOWN
-from tests.faults.known.healthy import RUNS
+from tests.faults.corpus import CASES as CORPUS
+from tests.faults.corpus import RUNS
 from tests.table import ROWS, Row
 from tests.test_safe_where import CASES, plain, safe
 
@@ -146,7 +146,7 @@ def lines_found(program: Program) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("case", KNOWN, ids=[case.name for case in KNOWN])
+@pytest.mark.parametrize("case", CORPUS, ids=[case.name for case in CORPUS])
 def test_in_the_corpus_of_faults(case: Case) -> None:
     assert lines_found(case.faulty()) == ({case.masked} if case.masked else set())
     assert lines_found(case.healthy()) == set()

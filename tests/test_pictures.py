@@ -796,7 +796,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_report_of_a_run(run: Path) -> None:
     finding = {"rule": "vanishing", "where": WILD, "evidence": {"ratio": 1e-9}, "remedy": "ReLU"}
     page = diagnosis.report_page(run, [finding])
-    assert page.count("<svg ") == 5
+    assert page.count("<svg ") == 7
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "ratio: 1e-09" in page

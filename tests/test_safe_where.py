@@ -12,7 +12,7 @@ import limpid
 from limpid import nn
 from limpid.errors import SeedError
 from tests.faults.case import Case, Program
-from tests.faults.known import masked
+from tests.faults.corpus import MASKED
 from tests.table import ROWS, Row
 
 Function = Callable[..., Any]
@@ -412,7 +412,7 @@ def losses(program: Program, compiled: bool) -> list[float]:
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-@pytest.mark.parametrize("case", masked.CASES, ids=[case.name for case in masked.CASES])
+@pytest.mark.parametrize("case", MASKED, ids=[case.name for case in MASKED])
 def test_training_goes_as_with_the_other_remedy(
     case: Case, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import pkgutil
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 import limpid
-import tests.faults
 from limpid import nn, optim
 from limpid.cli.application import run as run_command
 from limpid.diagnosis.origin.declared import condition_text
@@ -22,6 +19,7 @@ from limpid.errors import NonFiniteError
 from limpid.storage import Storage
 from limpid.training import train
 from tests.faults.case import Case
+from tests.faults.corpus import CASES, RUNS
 
 ONES = np.ones(3, np.float32)
 Ways = ["eager", "compiled"]
@@ -47,16 +45,7 @@ def parameter() -> Any:
     return limpid.Parameter([1.0, 2.0, 3.0])
 
 
-# The corpus: every half of it that is there
-
-
-def cases() -> list[Any]:
-    found = []
-    for part in pkgutil.iter_modules(tests.faults.__path__):
-        if part.ispkg:
-            package = import_module(f"tests.faults.{part.name}")
-            found += [pytest.param(x, id=f"{part.name}-{x.name}") for x in package.CASES]
-    return found
+# The corpus
 
 
 def run_case(make: Callable[[], Any], way: str) -> Any:
@@ -73,7 +62,7 @@ def run_case(make: Callable[[], Any], way: str) -> Any:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("way", Ways)
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_case_of_the_corpus(case: Case, way: str) -> None:
     if case.nan is not None:
         origin = run_case(case.faulty, way)
@@ -84,18 +73,9 @@ def test_a_case_of_the_corpus(case: Case, way: str) -> None:
     assert run_case(case.healthy, way) is None
 
 
-def runs() -> list[Any]:
-    found = []
-    for part in pkgutil.iter_modules(tests.faults.__path__):
-        if part.ispkg:
-            healthy = import_module(f"tests.faults.{part.name}.healthy").RUNS
-            found += [pytest.param(make, id=name) for name, make in healthy.items()]
-    return found
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("way", Ways)
-@pytest.mark.parametrize("make", runs())
+@pytest.mark.parametrize("make", RUNS.values(), ids=RUNS.keys())
 def test_a_healthy_run(make: Callable[[], Any], way: str) -> None:
     assert run_case(make, way) is None
 
