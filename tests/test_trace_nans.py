@@ -845,3 +845,23 @@ def test_the_command_line(more: list[str], tmp_path: Any, capsys: Any) -> None:
 def test_a_run_that_diverges_names_the_way_to_find_out(tmp_path: Any) -> None:
     with pytest.raises(limpid.errors.RunError, match="--trace-nans"):
         train(data="digits", optimizer="sgd", lr=1e30, output=tmp_path / "run")
+
+
+@pytest.mark.parametrize("way", Ways)
+def test_a_remedy_where_a_mask_may_be_behind_it(way: str) -> None:
+    """Zero times infinity has one; an infinite derivative that is asked for has none."""
+
+    def step(x: Any, masked: bool) -> Any:
+        root = limpid.sqrt(w * x)
+        loss = limpid.sum(limpid.where(x > 0, root, 0.0) if masked else root)
+        loss.backward()
+        return loss
+
+    w = parameter()
+    x = np.float32([4, 0, 1])
+    with np.errstate(all="ignore"):
+        masked, plain = (origin_of(step, x, m, way=way) for m in (True, False))
+    assert "where(…, safe=True)" in masked.remedy
+    assert masked.remedy in str(masked)
+    assert "safe=True" in masked._repr_html_()
+    assert plain.remedy == ""

@@ -62,6 +62,7 @@ class Origin:
     reached     what it got to, such as "the loss" or "the gradient of fc1.weight"
     chain       from the producer to that
     note        where something about this is not certain; else ""
+    remedy      what to do, where that can be told; else ""
     """
 
     producer: str
@@ -78,6 +79,7 @@ class Origin:
     reached: str
     chain: tuple[Link, ...]
     note: str = ""
+    remedy: str = ""
 
     def without_lines(self) -> Origin:
         """The same for a program that nobody has written: modules say where."""
@@ -115,6 +117,8 @@ class Origin:
             yield from (f"    {line}" for line in self._chain())
         if self.note:
             yield f"  note: {self.note}"
+        if self.remedy:
+            yield f"  remedy: {self.remedy}"
 
     @property
     def heading(self) -> str:
@@ -149,13 +153,13 @@ class Origin:
         )
         elements = "".join(f"<li><code>{escape(_element(x))}</code></li>" for x in self.elements)
         where = f" in {escape(self.scope)}" if self.scope else ""
-        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        said = "".join(f"<p>{escape(x)}</p>" for x in (self.note, self.remedy) if x)
         return (
             f"<div><p><strong>{escape(self.heading)}</strong>, in call {self.step}; it reached "
             f"{escape(self.reached)}</p><p>{escape(self.rule)}</p>"
             f"<p>{escape(self.source)}: <code>{escape(self.expression or self.line)}</code>{where}"
             f"</p><p>{self.count} of {self.size} elements</p><ul>{elements}</ul>"
-            f"<table>{rows}</table>{note}</div>"
+            f"<table>{rows}</table>{said}</div>"
         )
 
 

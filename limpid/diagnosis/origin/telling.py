@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from limpid.diagnosis.origin.computation import CONSTANT, STATE, Computation
+from limpid.diagnosis.origin.edges import Edge
 from limpid.diagnosis.origin.record import (
     FORWARD,
     INPUT,
@@ -26,6 +27,12 @@ from limpid.graph.source import Location, locate
 FEW = 5  # elements that are shown
 THROWN_AWAY = (
     "; the forward pass throws that away, but the derivative that meets it does not: 0·∞ = NaN"
+)
+
+
+REMEDY = (
+    "if a choice such as where leaves these elements out: where(…, safe=True), or choose before "
+    "{} as well; docs/masked-branches.md"
 )
 
 
@@ -54,6 +61,7 @@ def origin_of(
         reached=reached,
         chain=tuple(_chain(found.path)),
         note=note,
+        remedy=_remedy(found, born, entries),
     )
 
 
@@ -72,6 +80,16 @@ def _born(found: Found, writes: bool) -> str:
 def _is_thrown_away(found: Found, born: str) -> bool:
     """Whether the forward pass does without what its derivative brings back."""
     return born == LOCAL and found.leaf is None and found.place[0].forward is None
+
+
+def _remedy(found: Found, born: str, entries: Array) -> str:
+    """What to do where a zero meets an infinity: masks make such zeros."""
+    edge = found.place[0]
+    meets = _is_thrown_away(found, born)
+    if born == LOCAL and isinstance(edge, Edge) and entries.any():
+        index = tuple(int(n) for n in np.argwhere(entries)[0])
+        meets = edge.upstream_at(index) == 0
+    return REMEDY.format(shown_name(edge)) if meets else ""
 
 
 def _producer(found: Found, born: str) -> str:
