@@ -58,7 +58,7 @@ def test_a_report_opens(browser: Browser, report: str, tmp_path: Path) -> None:
         assert words in told or words in browser.evaluate("document.body.textContent")
     size = "[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)"
     widths = browser.evaluate(size)
-    assert len(widths) == 5
+    assert len(widths) == 7
     assert all(200 < width <= 1000 for width in widths)
     assert browser.evaluate("document.documentElement.scrollWidth") <= 1000
 

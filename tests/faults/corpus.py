@@ -1,15 +1,17 @@
 """The corpus as a whole, in its parts.
 
-`known` was there when the rules were written; `unseen` was written with it, sealed, and opened for
-the first measurement. What it showed was mended, so it is known now, too.
+`known` was there when the rules were written. The others were written without a look at the rules,
+sealed, and opened for one measurement each. What that showed was mended, so they are known now, too.
+First measurements of the doctor: `unseen` recall 0.77 at precision 0.96, `further` 0.69 at 1.00.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.faults import known, unseen
+from tests.faults import further, known, unseen
 from tests.faults.case import Case, Program
+from tests.faults.further import healthy as further_healthy
 from tests.faults.known import healthy as known_healthy
 from tests.faults.unseen import healthy as unseen_healthy
 from tests.faults.unseen.shown import OWN as OWN
@@ -18,6 +20,7 @@ Runs = dict[str, Callable[[], Program]]
 PARTS: dict[str, tuple[list[Case], Runs]] = {
     "known": (known.CASES, known_healthy.RUNS),
     "unseen": (unseen.CASES, unseen_healthy.RUNS),
+    "further": (further.CASES, further_healthy.RUNS),
 }
 CASES: list[Case] = [case for cases, _ in PARTS.values() for case in cases]
 RUNS: Runs = {name: make for _, runs in PARTS.values() for name, make in runs.items()}

@@ -71,6 +71,7 @@ class LayerFacts:
     gradients: Series = field(default_factory=list)  # norms, with respect to the output
     varied: Series = field(default_factory=list)  # of the inputs, from example to example
     lost: Series = field(default_factory=list)  # of its gradients in half precision, as above
+    pulls: Series = field(default_factory=list)  # ‖gradient‖·‖output‖, before any clipping
     raw: bool = False  # whether what comes in is computed from arguments alone
 
 
@@ -152,6 +153,7 @@ class ModeFacts:
 
     learning  whether gradients go through what it returned
     outermost whether the module that was called first was in the same mode
+    frozen    whether it has parameters, and none is ever to change
     """
 
     module: str
@@ -161,6 +163,7 @@ class ModeFacts:
     outermost: bool
     feeds_loss: bool
     trained: bool
+    frozen: bool
     source: str
 
 

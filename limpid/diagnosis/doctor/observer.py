@@ -234,6 +234,7 @@ class Look:
             arrived = upstream.get(layer.output, ())
             g = self._value(arrived[0]) if arrived else None
             known.gradients.append(_or_nan(g, measures.norm))
+            known.pulls.append(_or_nan(g, measures.norm) * _or_nan(y, measures.norm))
             if g is not None and g.dtype.name in HALF:
                 known.lost.append(measures.share_lost(g))
 

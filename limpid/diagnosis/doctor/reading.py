@@ -56,7 +56,8 @@ def modes(structure: Structure) -> list[ModeFacts]:
                 any(n.requires_grad for n in nodes) and any(n in behind for n in nodes),
                 outer.training == returned.training,
                 any(n in behind for n in nodes),
-                _is_trained(structure, returned.module),
+                _is_trained(structure, returned),
+                _is_frozen(structure, returned.module),
                 describe(returned.source).rsplit("/", 1)[-1],
             )
         )  # fmt: skip
@@ -68,14 +69,21 @@ def _is_outermost(returned: Return) -> bool:
     return not returned.scope and returned.module == returned.kind.__name__
 
 
-def _is_trained(structure: Structure, module: str) -> bool:
+def _is_trained(structure: Structure, call: Return) -> bool:
     """Whether the same module is elsewhere gone through by a gradient."""
     behind = set(structure.behind)
     for returned in structure.recording.trail.returns:
         nodes = [x[0] for _, x in returned.leaves if is_reference(x)]
-        if returned.module == module and any(n.requires_grad and n in behind for n in nodes):
+        same = (returned.module, returned.kind) == (call.module, call.kind)
+        if same and any(n.requires_grad and n in behind for n in nodes):
             return True
     return False
+
+
+def _is_frozen(structure: Structure, module: str) -> bool:
+    """Whether a module has parameters, and none of them is trained or written."""
+    own = [held for held in structure.parameters if held.name.startswith(f"{module}.")]
+    return bool(own) and not any(h.trainable or h.node in structure.written for h in own)
 
 
 def crossed(structure: Structure) -> dict[str, str]:

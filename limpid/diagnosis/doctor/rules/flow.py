@@ -49,11 +49,13 @@ def exploding(facts: Facts) -> Iterator[Finding]:
     """Gradients that grow on the way back, or that are out of proportion to the loss."""
     layers = through(facts)
     sizes = np.array([middle(x) for x in layers])
-    if len(layers) >= DEPTH and np.all(sizes > 0):
+    if len(layers) > 1 and np.all(sizes > 0):
         last = len(sizes) - 1
         first = int(np.argmax(sizes))
         ratio = float(sizes[first] / sizes[last])
-        if ratio > EXPLODED or (ratio > GROWN and (not falls(facts) or begins_badly(facts))):
+        hurts = not falls(facts) or begins_badly(facts) or steepness(facts) > STEEP
+        deep = len(layers) >= DEPTH  # else it takes time steps to grow so far
+        if (ratio > EXPLODED and (deep or hurts)) or (ratio > GROWN and deep and hurts):
             each = ratio ** (1 / max(last - first, 1))
             yield Finding(
                 "exploding", layers[first].name,

@@ -132,7 +132,10 @@ def _course(evidence: str, cause: str, remedy: str, losses: Array) -> Finding:
 
 
 def slope(facts: Facts) -> float:
-    """The least of ‖gradient‖·‖weights‖ over the loss, over the calls looked at."""
+    """What there is to gain: ‖gradient‖·‖weights‖ over the loss, in the middle of the calls.
+
+    Or ‖gradient‖·‖output‖ of a layer, if that is more: a gradient that was clipped says nothing.
+    """
     trained = [p for p in facts.parameters.values() if p.is_weight and p.gradients and p.reached]
     found = []
     for t, step in enumerate(facts.steps):
@@ -142,6 +145,8 @@ def slope(facts: Facts) -> float:
             p.gradients[t] * p.weights[t]
             for p in trained if len(p.gradients) == len(p.weights) and t < len(p.weights)
         )  # fmt: skip
+        pulls = [x.pulls[t] for x in facts.layers.values() if len(x.pulls) == facts.seen]
+        total = max([total, *(x for x in pulls if np.isfinite(x))])
         found.append(total / max(abs(facts.losses[step - 1]), 1e-30))
     return float(np.median(found)) if found else 0.0
 
@@ -218,7 +223,8 @@ def _small(facts: Facts, weights: list[ParameterFacts]) -> Iterator[Finding]:
     ratios = [p.ratios[len(p.ratios) // 3 :] for p in weights]
     later = [float(np.nanmedian(x)) for x in ratios if np.isfinite(x).any()]
     most = max(later, default=0.0)
-    if 0 < most < SMALL:
+    moved = any(p.changed for p in weights)  # else they are unchanged parameters
+    if most < SMALL and moved:
         yield Finding(
             "update-ratio", named(weights),
             f"no update changes any weight by more than {most:.2g} of its size; about 0.001 is "

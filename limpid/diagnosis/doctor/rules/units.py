@@ -8,28 +8,32 @@ import numpy as np
 
 from limpid.diagnosis.doctor.facts import ActivationFacts, Facts
 from limpid.diagnosis.doctor.finding import Finding
+from limpid.diagnosis.doctor.rules.progress import falls
 
 # Rectified units at the start are silent for half of the examples, each for another half. That one
 # is silent for all of 64 has a chance of 2⁻⁶⁴; trained networks do lose units, seldom most of them.
 DEAD = 0.6
 ALL = 0.95
+FEW = 4  # units, or those of an output: nothing but all of them counts
 CONSTANT = 0.5  # share of the other units that let everything pass
 EXAMPLES = 64
 CALLS = 3  # the latest ones in which a dead unit was silent
 # Standard normal numbers are in the flat part of tanh with 3 %, of sigmoid with 0.001 %.
 SATURATED = 0.6
+SURE = 0.85  # where the loss falls all the same: hidden units that decide are mostly flat
 
 
 def dead_units(facts: Facts) -> Iterator[Finding]:
     """Units for which the local derivative is 0 for every example."""
     for unit in facts.activations.values():
-        if len(unit.silent) < CALLS or unit.examples < EXAMPLES or not unit.hidden:
+        if len(unit.silent) < CALLS or unit.examples < EXAMPLES:
             continue
         if unit.squashes and settled(unit) >= SATURATED:
             continue  # flat to the last digit
-        latest = max(CALLS, len(unit.silent) // 2)
+        latest = max(CALLS, len(unit.silent) // 4)
         share = unit.dead(latest)
-        if share < DEAD or unit.silent[-1].size < 4:
+        few = not unit.hidden or unit.silent[-1].size < FEW
+        if share < (1.0 if few else DEAD):
             continue
         if share < ALL and np.median(unit.constant[-latest:]) > CONSTANT:
             continue  # no unit tells examples apart: what comes in is the same for all
@@ -53,10 +57,10 @@ def dead_units(facts: Facts) -> Iterator[Finding]:
 def saturated_units(facts: Facts) -> Iterator[Finding]:
     """Units in the flat part of a function that is flat at both ends."""
     for unit in facts.activations.values():
-        if len(unit.saturated) < CALLS or not unit.hidden or unit.gate:
-            continue
+        if len(unit.saturated) < CALLS or unit.gate or (falls(facts) and not unit.hidden):
+            continue  # outputs that are sure and right are flat, too
         share = settled(unit)
-        if share < SATURATED:
+        if share < (SURE if falls(facts) else SATURATED):
             continue
         first = unit.saturated[0]
         cause = (

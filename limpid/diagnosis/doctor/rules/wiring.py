@@ -129,6 +129,17 @@ def wrong_mode(facts: Facts) -> Iterator[Finding]:
             "model.eval() before evaluating, model.train() after it",
         )  # fmt: skip
 
+    restless = [
+        m for m in facts.modes if m.training and m.frozen and not m.learning and m.feeds_loss
+    ]
+    if restless:
+        yield _mode_finding(
+            restless, "they are frozen, without gradients, and what they return goes into the loss "
+            "in training mode: it is another number in each call",
+            "eval() was not called on a network that is only asked",
+            "teacher.eval() for a network that is not trained",
+        )  # fmt: skip
+
 
 def _mode_finding(modes: list[ModeFacts], evidence: str, cause: str, remedy: str) -> Finding:
     names = list(dict.fromkeys(f"{m.module} ({m.kind})" for m in modes))
