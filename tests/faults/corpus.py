@@ -1,7 +1,7 @@
 """The corpus as a whole, in its parts.
 
 `known` was there when the rules were written. The others were written without a look at the rules,
-sealed, and opened for one measurement each. What that showed was mended, so they are known now, too.
+sealed, and opened for one measurement each. What that showed was mended: they are known now, too.
 First measurements of the doctor: `unseen` recall 0.77 at precision 0.96, `further` 0.69 at 1.00.
 """
 
