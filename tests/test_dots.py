@@ -12,7 +12,7 @@ from limpid.compiler.contraction import lanes
 from limpid.compiler.program.translation import translate
 from limpid.compiler.runtime.native import Native
 from limpid.nn.functional import conv1d, conv2d
-from tests.native import close, cut, native, needs_native, numbers  # noqa: F401
+from tests.native import close, cut, native, needs_native, numbers  # noqa: F401  # a fixture
 
 pytestmark = needs_native
 

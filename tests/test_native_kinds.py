@@ -10,7 +10,7 @@ import pytest
 from limpid.compiler.program.values import evaluate
 from limpid.compiler.runtime.native import Native
 from limpid.ops.plain.functions import recurrence, scatter_add, scatter_along, scatter_max
-from tests.native import HOST, agree, close, cut, native, needs_native, numbers, program  # noqa: F401
+from tests.native import HOST, agree, close, cut, native, needs_native, numbers, program  # noqa: F401  # a fixture
 
 pytestmark = [needs_native, pytest.mark.usefixtures("cut")]
 EXTENTS = [1, 7, 8, 9, 17]

@@ -12,7 +12,7 @@ import limpid
 from limpid.compiler.program.translation import translate
 from limpid.compiler.runtime.native import Native
 from limpid.nn.functional import conv1d, conv2d, conv_transpose1d, conv_transpose2d
-from tests.native import agree, close, cut, native, needs_native, numbers  # noqa: F401
+from tests.native import agree, close, cut, native, needs_native, numbers  # noqa: F401  # a fixture
 
 pytestmark = [needs_native, pytest.mark.usefixtures("cut")]
 Function = Callable[..., Any]

@@ -12,7 +12,7 @@ import limpid
 from limpid import errors, nn, optim
 from limpid.compiler.steps.labels import VALUES
 from limpid.nn import functional as F
-from tests.native import cut, needs_native  # noqa: F401
+from tests.native import cut, needs_native  # noqa: F401  # a fixture
 
 X = np.random.default_rng(0).normal(size=(6, 1, 8, 8)).astype(np.float32)
 Y = np.array([0, 1, 2, 1, 0, 2])

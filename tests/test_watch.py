@@ -16,7 +16,7 @@ from limpid.diagnosis.statistics import bin_edges, load_history
 from limpid.nn import functional as F
 from limpid.ops.plain.magnitudes import BINS, NAN, ZERO, magnitudes
 from limpid.training import train
-from tests.native import agree, cut, needs_native  # noqa: F401
+from tests.native import agree, cut, needs_native  # noqa: F401  # a fixture
 from tests.test_probes import Run, X, Y
 
 ALL = (*STATISTICS, "ratio")

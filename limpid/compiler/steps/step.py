@@ -11,6 +11,7 @@ from os import PathLike
 from threading import RLock
 from typing import Any, overload
 
+from limpid.compiler.steps.bound import BoundStep
 from limpid.compiler.steps.preparation import make_ready
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.replay import Replay
@@ -285,31 +286,6 @@ class Step(Shown, Traced):
         """
         with self.lock:
             save_replay(path, self.__name__, self.sight.calls())
-
-
-class BoundStep:
-    """A compiled method of an instance."""
-
-    def __init__(self, step: Step, instance: Any) -> None:
-        self.step = step
-        self.instance = instance
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self.step.call(self.instance, (self.instance, *args), kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.step, name)
-
-    def __repr__(self) -> str:
-        return f"<bound {self.step!r}>"
-
-    def verify(self, /, *args: Any, **kwargs: Any) -> None:
-        """`Step.verify` of a call of the method."""
-        verify_call(self.step, self.instance, (self.instance, *args), kwargs)
-
-    def profile(self, /, *args: Any, runs: int | None = None, **kwargs: Any) -> Any:
-        """`Step.profile` of a call of the method."""
-        return self.step.profile_of(self.instance, (self.instance, *args), kwargs, runs)
 
 
 @overload

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.steps.step import BoundStep, Step
+from limpid.compiler.steps.bound import BoundStep
+from limpid.compiler.steps.step import Step
 from limpid.diagnosis.doctor.causes import diagnose
 from limpid.diagnosis.doctor.facts import Facts
 from limpid.diagnosis.doctor.observer import Observer

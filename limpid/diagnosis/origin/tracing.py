@@ -53,7 +53,8 @@ class trace_nans(ContextDecorator):  # noqa: N801  # a context manager and decor
         return None if self._tracer is None else self._tracer.origin
 
     def __enter__(self) -> trace_nans:
-        from limpid.diagnosis.origin.tracer import Tracer, methods_replaced
+        from limpid.diagnosis.origin.methods import methods_replaced
+        from limpid.diagnosis.origin.tracer import Tracer
 
         state = context.state
         self._outer.append(state.tracer)

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from limpid.compiler.steps.bound import BoundStep
 from limpid.compiler.steps.preparation import prepare
-from limpid.compiler.steps.step import BoundStep, Step
+from limpid.compiler.steps.step import Step
 from limpid.diagnosis.pictures.passes import gradients_of, returns_noted, scalar
 from limpid.differentiation.reverse import reverse
 from limpid.differentiation.rules import RuleRecorder

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from limpid.compiler.steps.step import BoundStep, Step
+from limpid.compiler.steps.bound import BoundStep
+from limpid.compiler.steps.step import Step
 from limpid.diagnosis.spectrum.piece import Place, gradient_at, spec_at
 from limpid.differentiation.reverse import reverse
 from limpid.errors import ArgumentError, NoGradientError, OperandError

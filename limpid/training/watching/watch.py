@@ -7,12 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from limpid.compiler.steps.bound import BoundStep
 from limpid.compiler.steps.probes import Found, ProbedGraph
 from limpid.compiler.steps.recordings import Recording
 from limpid.compiler.steps.selection import Probe
 from limpid.compiler.steps.sight import everywhere
 from limpid.compiler.steps.statistics import size_of
-from limpid.compiler.steps.step import BoundStep, Step
+from limpid.compiler.steps.step import Step
 from limpid.errors import ArgumentError
 from limpid.graph.context import context
 from limpid.nn.module import Module
